@@ -1,0 +1,42 @@
+"""MUSCLE workbench: find, explain and remove the negative flips of a model update.
+
+The names below are resolved on first use, so that `import muscle_core` loads neither torch nor Streamlit.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME_OF = {
+    "Comparison": "muscle_core.comparison",
+    "CompatConfig": "muscle_core.compat.config",
+    "MuscleError": "muscle_core.errors",
+    "ModelSpec": "muscle_core.models.spec",
+    "TaskConfig": "muscle_core.compat.config",
+    "Workspace": "muscle_core.store",
+    "add_dataset": "muscle_core.actions.datasets",
+    "add_model_version": "muscle_core.actions.models",
+    "compare": "muscle_core.comparison",
+    "compare_versions": "muscle_core.actions.compare",
+    "evaluate": "muscle_core.actions.evaluate",
+    "import_predictions": "muscle_core.actions.imports",
+    "train_compat": "muscle_core.actions.train",
+    "train_task": "muscle_core.actions.train",
+}
+
+__all__ = sorted([*_HOME_OF, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    """Import the home of a public name on first use (PEP 562)."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'muscle_core' has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return __all__

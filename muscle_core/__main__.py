@@ -1,0 +1,5 @@
+"""Run as: python -m muscle_core COMMAND."""
+
+from muscle_core.cli import main
+
+main()

@@ -1,0 +1,144 @@
+"""Compare two model versions on a dataset, and the strategies trained so far with the plain new version."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+import sqlalchemy as sa
+
+from muscle_core.comparison import Comparison, compare, compare_strategies
+from muscle_core.errors import ConfigError, StoreError
+from muscle_core.store import (
+    Dataset,
+    EvaluationRun,
+    ModelVersion,
+    TrainingRun,
+    Workspace,
+    check_split,
+    get_dataset,
+    get_version,
+    latest_run,
+    read_predictions,
+)
+
+
+class TrainedVariant(NamedTuple):
+    """A compatibility adapter trained for a pair of versions, and its evaluation where there is one."""
+
+    version: ModelVersion
+    training: TrainingRun
+    run: EvaluationRun | None
+
+
+def require_run(workspace: Workspace, version: ModelVersion, dataset: Dataset, split: str) -> EvaluationRun:
+    """The run to compare.
+
+    Raises:
+        StoreError: the version was not evaluated there; the message holds the command that does it.
+    """
+    run = latest_run(workspace, version, dataset, split)
+    if run is None:
+        raise StoreError(
+            f"{version.name!r} has not been evaluated on {dataset.name!r} ({split}) yet. Evaluate it first: "
+            f"python -m muscle_core evaluate {version.name} --dataset {dataset.name} --split {split}"
+        )
+    return run
+
+
+def predictions_of(workspace: Workspace, run: EvaluationRun) -> pd.DataFrame:
+    """Prediction table of a run."""
+    return read_predictions(workspace.path(run.path))
+
+
+def compare_versions(
+    workspace: Workspace,
+    old_name: str,
+    new_name: str,
+    dataset_name: str,
+    *,
+    split: str = "test",
+    tau: float = 0.0,
+) -> Comparison:
+    """Compare the newest runs of two versions on a split.
+
+    Args:
+        workspace: where all is.
+        old_name: old version.
+        new_name: new (or compat) version.
+        dataset_name: dataset.
+        split: split both were evaluated on.
+        tau: smallest change of a continuous score that counts as gain or regression.
+
+    Raises:
+        StoreError: something is missing; the message says how to make it.
+        ConfigError: one version twice.
+    """
+    if old_name == new_name:
+        raise ConfigError(f"old and new are the same version, {old_name!r}; choose two.")
+    old, new = get_version(workspace, old_name), get_version(workspace, new_name)
+    dataset = get_dataset(workspace, dataset_name)
+    check_split(dataset, split)
+    runs = [require_run(workspace, version, dataset, split) for version in (old, new)]
+    frames = [predictions_of(workspace, run) for run in runs]
+    return compare(frames[0], frames[1], task_kind=dataset.task_kind, old_name=old.name, new_name=new.name, tau=tau)
+
+
+def trained_variants(
+    workspace: Workspace, old: ModelVersion, new: ModelVersion, dataset: Dataset, split: str = "test"
+) -> list[TrainedVariant]:
+    """Compatibility adapters trained for a pair on a dataset, oldest first."""
+    query = (
+        sa.select(TrainingRun, ModelVersion)
+        .join(ModelVersion, TrainingRun.result_version_id == ModelVersion.id)
+        .where(
+            TrainingRun.kind == "compat",
+            TrainingRun.old_version_id == old.id,
+            TrainingRun.new_version_id == new.id,
+            TrainingRun.dataset_id == dataset.id,
+        )
+        .order_by(TrainingRun.created_at)
+    )
+    with workspace.reading() as session:
+        pairs = [tuple(row) for row in session.execute(query)]
+    return [
+        TrainedVariant(version, training, latest_run(workspace, version, dataset, split)) for training, version in pairs
+    ]
+
+
+def compare_trained(
+    workspace: Workspace, old_name: str, new_name: str, dataset_name: str, *, split: str = "test"
+) -> pd.DataFrame:
+    """One row for the plain new version and for each evaluated compatibility adapter of the pair.
+
+    Returns:
+        The frame of `muscle_core.comparison.compare_strategies` by `version`, with strategy, initialisation, seed,
+        steps, the share of tokens aligned to the old model, training seconds and a short label of each variant.
+
+    Raises:
+        StoreError: something is missing; the message says how to make it.
+    """
+    old, new = get_version(workspace, old_name), get_version(workspace, new_name)
+    dataset = get_dataset(workspace, dataset_name)
+    check_split(dataset, split)
+    variants = [v for v in trained_variants(workspace, old, new, dataset, split) if v.run is not None]
+    frames = {v.version.name: predictions_of(workspace, v.run) for v in variants if v.run is not None}
+    table = compare_strategies(
+        predictions_of(workspace, require_run(workspace, old, dataset, split)),
+        predictions_of(workspace, require_run(workspace, new, dataset, split)),
+        frames,
+        task_kind=dataset.task_kind,
+        old_name=old.name,
+        new_name=new.name,
+    )
+    table = table.rename(columns={"strategy": "version"})
+    facts = {v.version.name: v.training for v in variants}
+    for column in ("strategy", "initialisation", "seed"):
+        table[column] = [getattr(facts.get(name), column, None) for name in table["version"]]
+    for column in ("steps", "old_share", "seconds"):
+        table[column] = [facts[name].summary[column] if name in facts else None for name in table["version"]]
+    table["label"] = [
+        f"{row.strategy}, from {row.initialisation}, seed {row.seed:.0f}" if row.strategy else row.version
+        for row in table.itertuples()
+    ]
+    return table

@@ -1,0 +1,124 @@
+"""Add datasets to the workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from muscle_core.datasets import build_samples, dataset_fingerprint, read_rows, read_samples, write_samples
+from muscle_core.datasets.read import Row
+from muscle_core.errors import ConfigError, DataError, raise_all
+from muscle_core.store import Dataset, Workspace, check_name, check_split, made_by
+from muscle_core.tasks import Sample, task_of, template_problem
+
+
+def add_dataset(
+    workspace: Workspace,
+    name: str,
+    task_kind: str,
+    files: Mapping[str, str | Path],
+    *,
+    template: str | None = None,
+    max_new_tokens: int | None = None,
+    stop: Sequence[str] | None = None,
+) -> Dataset:
+    """Read, validate and add a dataset from files, or refuse it with all problems at once.
+
+    Args:
+        workspace: where to add it.
+        name: unique name.
+        task_kind: one of `muscle_core.tasks.TASK_KINDS`.
+        files: path of a .jsonl, .json, .csv or .parquet file for each split, by split name.
+        template: prompt template with `{input}`; by default the task kind's.
+        max_new_tokens: most tokens of a generated answer; by default the task kind's.
+        stop: stop strings of generation; by default the task kind's.
+
+    Raises:
+        ConfigError: unknown task kind, unusable name, template or option, or the name is taken.
+        DataError: a file is missing or unreadable, a row lacks its gold answer, an id occurs twice, …
+    """
+    if not files:
+        raise ConfigError(f"dataset {name!r} cannot be added: no file given; name at least one split and its file.")
+    return add_dataset_rows(
+        workspace,
+        name,
+        task_kind,
+        {split: read_rows(path) for split, path in files.items()},
+        template=template,
+        max_new_tokens=max_new_tokens,
+        stop=stop,
+        source={"files": {split: str(Path(file).resolve()) for split, file in files.items()}},
+    )
+
+
+def add_dataset_rows(
+    workspace: Workspace,
+    name: str,
+    task_kind: str,
+    rows_by_split: Mapping[str, Sequence[Row]],
+    *,
+    template: str | None = None,
+    max_new_tokens: int | None = None,
+    stop: Sequence[str] | None = None,
+    source: Mapping[str, object] | None = None,
+) -> Dataset:
+    """Like `add_dataset`, from rows in memory with their places; `source` is recorded.
+
+    Raises:
+        ConfigError, DataError: as `add_dataset`.
+    """
+    check_name(name, "dataset")
+    task = task_of(task_kind)
+    chosen = template if template is not None else task.default_template
+    tokens = max_new_tokens if max_new_tokens is not None else task.max_new_tokens
+    problems = [problem] if (problem := template_problem(chosen)) else []
+    if task.generates and not 1 <= tokens <= 100_000:
+        problems.append(f"max_new_tokens must be from 1 to 100,000, got {tokens}")
+    raise_all(problems, ConfigError, f"dataset {name!r} cannot be added")
+    for split in rows_by_split:
+        check_name(split, "split")
+    with workspace.reading() as session:
+        if session.scalar(sa.select(Dataset.id).where(Dataset.name == name)):
+            raise ConfigError(f"there is already a dataset named {name!r}; choose another name.")
+    samples = build_samples(task, rows_by_split, name=name)
+    sizes = {split: sum(sample.split == split for sample in samples) for split in rows_by_split}
+    empty = [split for split, rows in sizes.items() if rows == 0]
+    raise_all((f"split {split!r} has no rows" for split in empty), DataError, f"dataset {name!r} cannot be added")
+    fingerprint = dataset_fingerprint(task_kind, samples)
+    relative = f"datasets/{name}-{fingerprint[:12]}.parquet"
+    path = workspace.path(relative)
+    dataset = Dataset(
+        name=name,
+        task_kind=task_kind,
+        splits=sizes,
+        fingerprint=fingerprint,
+        template=chosen,
+        decoding={"max_new_tokens": tokens, "stop": list(task.stop if stop is None else stop)},
+        path=relative,
+        made_by=made_by(**(source or {})),
+    )
+    write_samples(samples, path)
+    try:
+        with workspace.writing() as session:
+            session.add(dataset)
+    except sa.exc.IntegrityError as error:
+        raise ConfigError(f"there is already a dataset named {name!r}; choose another name.") from error
+    return dataset
+
+
+def load_samples(workspace: Workspace, dataset: Dataset, split: str, limit: int | None = None) -> list[Sample]:
+    """Samples of a split in file order, the first `limit` of them where that is given.
+
+    Raises:
+        StoreError: no such split.
+        DataError: the dataset's file is gone, or the limit is not positive.
+    """
+    check_split(dataset, split)
+    if limit is not None and limit < 1:
+        raise DataError(f"the limit must be at least 1 sample, got {limit}.")
+    path = workspace.path(dataset.path)
+    if not path.is_file():
+        raise DataError(f"the file of dataset {dataset.name!r} is gone: {path}. Add the dataset again.")
+    return read_samples(path, split)[:limit]

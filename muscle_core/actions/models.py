@@ -1,0 +1,125 @@
+"""Add model versions to the workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from muscle_core.errors import ConfigError, StoreError
+from muscle_core.models.spec import ModelSpec, adapter_fingerprint, base_fingerprint, check_paths
+from muscle_core.store import ModelVersion, Workspace, check_name, get_version, made_by
+from muscle_core.store.tables import ROLES
+
+
+def add_model_version(
+    workspace: Workspace,
+    name: str,
+    base: str,
+    *,
+    adapter: str | None = None,
+    revision: str | None = None,
+    role: str = "new",
+    parent: str | None = None,
+    notes: str = "",
+) -> ModelVersion:
+    """Add a model version: a base and an optional adapter. Nothing is copied; fingerprints are taken.
+
+    Args:
+        workspace: where to add it.
+        name: unique name.
+        base: folder in Hugging Face format, .gguf file, or hub id.
+        adapter: folder of a PEFT LoRA adapter trained on that base.
+        revision: revision of a hub id.
+        role: "old", "new" or "compat": its place in the lineage, for the pages' suggestions.
+        parent: name of the version it was made from.
+        notes: free text.
+
+    Raises:
+        ConfigError: unusable name or role, or the name is taken by another content.
+        ModelError: the base, tokenizer or adapter cannot be used, or the adapter is for another base.
+    """
+    # Loading is imported late, so that listing and comparing work without torch.
+    from muscle_core.models.load import base_skeleton, check_adapter, load_tokenizer, tokenizer_fingerprint
+
+    check_name(name, "model version")
+    if role not in ROLES:
+        raise ConfigError(f"role must be one of {', '.join(ROLES)}, got {role!r}.")
+    _refuse_taken(workspace, name)
+    parent_id = get_version(workspace, parent).id if parent else None
+    spec = ModelSpec(base=_absolute(base), revision=revision, adapter=_absolute(adapter) if adapter else None)
+    check_paths(spec)
+    tokenizer = load_tokenizer(spec)
+    skeleton = base_skeleton(spec)
+    check_adapter(spec, skeleton)
+    version = ModelVersion(
+        name=name,
+        role=role,
+        base=spec.base,
+        revision=spec.revision,
+        adapter=spec.adapter,
+        base_fingerprint=base_fingerprint(spec),
+        adapter_fingerprint=adapter_fingerprint(spec),
+        tokenizer_fingerprint=tokenizer_fingerprint(tokenizer),
+        parent_id=parent_id,
+        notes=notes,
+        made_by=made_by(
+            architecture=type(skeleton).__name__,
+            parameters=sum(p.numel() for p in skeleton.parameters()),
+            vocabulary=skeleton.config.vocab_size,
+        ),
+    )
+    save_version(workspace, version)
+    return version
+
+
+def add_imported_version(workspace: Workspace, name: str, *, role: str = "imported") -> ModelVersion:
+    """A version of which only outputs are known; an existing one of that name is returned as it is."""
+    check_name(name, "model version")
+    with workspace.reading() as session:
+        existing = session.scalar(sa.select(ModelVersion).where(ModelVersion.name == name))
+    if existing is not None:
+        return existing
+    version = ModelVersion(name=name, role=role, made_by=made_by())
+    save_version(workspace, version)
+    return version
+
+
+def save_version(workspace: Workspace, version: ModelVersion) -> None:
+    """Insert a version.
+
+    Raises:
+        ConfigError: the name was taken in the meantime.
+    """
+    try:
+        with workspace.writing() as session:
+            session.add(version)
+    except sa.exc.IntegrityError as error:
+        raise ConfigError(_taken(version.name)) from error
+
+
+def free_name(workspace: Workspace, wanted: str) -> str:
+    """`wanted`, or with a running number where it is taken."""
+    with workspace.reading() as session:
+        taken = set(session.scalars(sa.select(ModelVersion.name).where(ModelVersion.name.startswith(wanted))))
+    if wanted not in taken:
+        return wanted
+    return next(name for number in range(2, len(taken) + 3) if (name := f"{wanted}-{number}") not in taken)
+
+
+def _refuse_taken(workspace: Workspace, name: str) -> None:
+    try:
+        get_version(workspace, name)
+    except StoreError:
+        return
+    raise ConfigError(_taken(name))
+
+
+def _taken(name: str) -> str:
+    return f"there is already a model version named {name!r}; choose another name."
+
+
+def _absolute(path: str) -> str:
+    """Absolute form of a local path (jobs run elsewhere); hub ids stay as they are."""
+    local = Path(path).expanduser()
+    return str(local.resolve()) if local.exists() else path

@@ -1,0 +1,116 @@
+"""Run one claimed job in this process. Run as: python -m muscle_core.actions.run_job JOB_ID (the worker does)."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+import traceback
+from typing import Any
+
+from muscle_core.errors import Cancelled, MuscleError
+from muscle_core.jobs import finish, get_job, write_progress
+from muscle_core.store import Workspace
+
+_WRITE_SECONDS = 0.5
+
+
+class _Progress:
+    """Writes progress to the database at most twice a second, and holds the stop request."""
+
+    def __init__(self, workspace: Workspace, job_id: str) -> None:
+        self.workspace, self.job_id = workspace, job_id
+        self.stop_requested = False
+        self._written = 0.0
+        signal.signal(signal.SIGTERM, self._on_signal)
+
+    def _on_signal(self, _signal: int, _frame: object) -> None:
+        self.stop_requested = True
+
+    def should_stop(self) -> bool:
+        return self.stop_requested
+
+    def write(self, stage: str, done: int, total: int, **facts: Any) -> None:
+        now = time.monotonic()
+        if now - self._written < _WRITE_SECONDS and done < total:
+            return
+        self._written = now
+        write_progress(self.workspace, self.job_id, {"stage": stage, "done": done, "total": total, **facts})
+
+
+def _evaluate(workspace: Workspace, payload: dict[str, Any], progress: _Progress, job_id: str) -> dict[str, Any]:
+    from muscle_core.actions.evaluate import evaluate
+
+    runs = []
+    for name in payload["versions"]:
+        run = evaluate(
+            workspace,
+            name,
+            payload["dataset"],
+            split=payload["split"],
+            limit=payload["limit"],
+            report=lambda done, total, name=name: progress.write(f"evaluating {name}", done, total),  # type: ignore[misc]
+            should_stop=progress.should_stop,
+        )
+        runs.append(run.id)
+    return {"runs": runs, "versions": payload["versions"], "dataset": payload["dataset"]}
+
+
+def _train_compat(workspace: Workspace, payload: dict[str, Any], progress: _Progress, job_id: str) -> dict[str, Any]:
+    from muscle_core.actions.train import train_compat
+    from muscle_core.compat.config import CompatConfig
+
+    progress.write("loading models", 0, 1)
+    version = train_compat(
+        workspace,
+        payload["old"],
+        payload["new"],
+        payload["dataset"],
+        CompatConfig.from_dict(payload["options"]),
+        split=payload["train_split"],
+        name=payload["name"],
+        limit=payload["limit"],
+        run_id=job_id,
+        report=lambda step: progress.write("training", int(step["step"]), int(step["steps"]), loss=step["loss"]),
+        should_stop=progress.should_stop,
+    )
+    evaluation = {"versions": [version.name], "dataset": payload["dataset"], "split": payload["test_split"]}
+    result = _evaluate(workspace, {**evaluation, "limit": None}, progress, job_id)
+    return {**result, "version": version.name, "old": payload["old"], "new": payload["new"]}
+
+
+def _load_demo(workspace: Workspace, payload: dict[str, Any], progress: _Progress, job_id: str) -> dict[str, Any]:
+    from muscle_core.actions.demo import load_demo
+
+    load_demo(workspace, report=progress.write, should_stop=progress.should_stop)
+    return {}
+
+
+_RUNNERS = {"evaluate": _evaluate, "train_compat": _train_compat, "load_demo": _load_demo}
+
+
+def run_job(workspace: Workspace, job_id: str) -> str:
+    """Run a job that this machine's worker has claimed; returns its final state."""
+    job = get_job(workspace, job_id)
+    progress = _Progress(workspace, job.id)
+    try:
+        result = _RUNNERS[job.kind](workspace, job.payload, progress, job.id)
+    except Cancelled as error:
+        print(error, flush=True)
+        finish(workspace, job.id, "cancelled", error=str(error))
+        return "cancelled"
+    except MuscleError as error:
+        print(error, flush=True)
+        finish(workspace, job.id, "failed", error=str(error))
+        return "failed"
+    except Exception as error:
+        traceback.print_exc()
+        text = f"unexpected {type(error).__name__}: {error}. This is a bug; the log holds the details."
+        finish(workspace, job.id, "failed", error=text, traceback=traceback.format_exc())
+        return "failed"
+    finish(workspace, job.id, "succeeded", result=result)
+    return "succeeded"
+
+
+if __name__ == "__main__":
+    sys.exit(0 if run_job(Workspace.open(), sys.argv[1]) == "succeeded" else 1)

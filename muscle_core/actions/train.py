@@ -1,0 +1,299 @@
+"""Train task and compatibility adapters; each run makes a new model version and records what made it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from muscle_core.actions.datasets import load_samples
+from muscle_core.actions.evaluate import check_unchanged
+from muscle_core.actions.models import add_model_version, free_name
+from muscle_core.compat.config import CompatConfig, TaskConfig
+from muscle_core.errors import Cancelled, ConfigError, ModelError, StoreError
+from muscle_core.store import (
+    Dataset,
+    ModelVersion,
+    TrainingRun,
+    Workspace,
+    check_name,
+    get_dataset,
+    get_version,
+    made_by,
+    spec_of,
+)
+from muscle_core.store.tables import new_id
+
+StepRecord = dict[str, float]
+Report = Callable[[StepRecord], None]
+ShouldStop = Callable[[], bool]
+
+
+def train_task(
+    workspace: Workspace,
+    name: str,
+    base: str,
+    dataset_name: str,
+    config: TaskConfig,
+    *,
+    split: str = "train",
+    role: str = "new",
+    parent: str | None = None,
+    run_id: str | None = None,
+    report: Report = lambda record: None,
+    should_stop: ShouldStop = lambda: False,
+) -> ModelVersion:
+    """Train a task adapter on a base and add the result as a model version.
+
+    Args:
+        workspace: where the dataset is and the version goes.
+        name: name of the new version.
+        base: name of a model version in the workspace whose base is used, or a folder, .gguf file or hub id.
+        dataset_name: dataset to train on.
+        config: options.
+        split: split to train on.
+        role: role of the new version.
+        parent: version it follows.
+        run_id: id of the training run (a job's id); drawn by default.
+        report: called after every step.
+        should_stop: asked after every step.
+
+    Raises:
+        StoreError, ConfigError, ModelError, DataError: the inputs cannot be used.
+        Cancelled: `should_stop` said so; nothing was kept.
+    """
+    dataset = get_dataset(workspace, dataset_name)
+    samples = load_samples(workspace, dataset, split)
+    check_name(name, "model version")
+    from muscle_core.compat.trainer import fit_task_adapter
+    from muscle_core.models.spec import ModelSpec, check_paths
+
+    with contextlib.suppress(StoreError):
+        known = get_version(workspace, base)
+        check_unchanged(known)
+        base = str(known.base)
+    spec = ModelSpec(str(Path(base).resolve()) if Path(base).exists() else base)
+    check_paths(spec)
+    free = free_name(workspace, name)
+    if free != name:
+        raise ConfigError(f"there is already a model version named {name!r}; {free!r} is free.")
+    run = run_id or new_id()
+    with _metrics_file(workspace, run) as stream:
+        result = fit_task_adapter(
+            spec,
+            samples,
+            dataset.template,
+            config,
+            workspace.path(f"adapters/{run}"),
+            report=_recorded(stream, report),
+            should_stop=should_stop,
+        )
+    return _finish(
+        workspace,
+        result,
+        run,
+        name=name,
+        base=spec.base,
+        revision=None,
+        role=role,
+        parent=parent,
+        dataset=dataset,
+        split=split,
+        kind="task",
+        config=config,
+    )
+
+
+def train_compat(
+    workspace: Workspace,
+    old_name: str,
+    new_name: str,
+    dataset_name: str,
+    config: CompatConfig,
+    *,
+    split: str = "train",
+    name: str | None = None,
+    limit: int | None = None,
+    run_id: str | None = None,
+    report: Report = lambda record: None,
+    should_stop: ShouldStop = lambda: False,
+) -> ModelVersion:
+    """Train a compatibility adapter on the new version's base and add the result as a model version.
+
+    Args:
+        workspace: where versions and dataset are.
+        old_name: old model version (teacher).
+        new_name: new model version (teacher and base).
+        dataset_name: dataset to train on.
+        config: options.
+        split: split to train on; must not be the one that is compared later.
+        name: name of the new version; made from new version, strategy and seed by default.
+        limit: only the first samples of the split.
+        run_id: id of the training run (a job's id); drawn by default.
+        report: called after every step.
+        should_stop: asked after every step.
+
+    Raises:
+        StoreError, ConfigError, ModelError, DataError: the inputs cannot be used.
+        Cancelled: `should_stop` said so; nothing was kept.
+    """
+    old, new, dataset = check_compat(workspace, old_name, new_name, dataset_name, config)
+    if name is not None and free_name(workspace, check_name(name, "model version")) != name:
+        raise ConfigError(f"there is already a model version named {name!r}; choose another name.")
+    samples = load_samples(workspace, dataset, split, limit)
+    check_unchanged(old)
+    check_unchanged(new)
+    from muscle_core.compat.trainer import fit_compat_adapter
+
+    run = run_id or new_id()
+    with _metrics_file(workspace, run) as stream:
+        result = fit_compat_adapter(
+            spec_of(old),
+            spec_of(new),
+            samples,
+            dataset.template,
+            config,
+            workspace.path(f"adapters/{run}"),
+            report=_recorded(stream, report),
+            should_stop=should_stop,
+        )
+    chosen = name or free_name(workspace, f"{new.name}-{config.strategy}-s{config.seed}")
+    return _finish(
+        workspace,
+        result,
+        run,
+        name=chosen,
+        base=str(new.base),
+        revision=new.revision,
+        role="compat",
+        parent=new.name,
+        dataset=dataset,
+        split=split,
+        kind="compat",
+        config=config,
+        old=old,
+        new=new,
+        limit=limit,
+    )
+
+
+def check_compat(
+    workspace: Workspace, old_name: str, new_name: str, dataset_name: str, config: CompatConfig
+) -> tuple[ModelVersion, ModelVersion, Dataset]:
+    """Everything about a compatibility training that can be checked without loading a model.
+
+    Raises:
+        StoreError: no such version or dataset.
+        ModelError: a version without weights, one version twice, or different tokenizers.
+    """
+    old, new = get_version(workspace, old_name), get_version(workspace, new_name)
+    dataset = get_dataset(workspace, dataset_name)
+    for version in (old, new):
+        if version.base is None:
+            raise ModelError(f"{version.name!r} has imported outputs only, no weights; training needs the weights.")
+    if old.id == new.id:
+        raise ModelError(f"old and new are the same version, {old.name!r}; choose two.")
+    if old.tokenizer_fingerprint != new.tokenizer_fingerprint:
+        raise ModelError(
+            f"the tokenizers of {old.name!r} and {new.name!r} differ. MUSCLE compares both versions token by token, "
+            "so both must share one tokenizer. Choose two versions of the same family."
+        )
+    source = {"old": old, "new": new}.get(config.initialisation)
+    if source is not None and source.adapter is None:
+        raise ModelError(
+            f"initialisation {config.initialisation!r} needs an adapter, but {source.name!r} is a plain base; "
+            "choose initialisation 'scratch'."
+        )
+    return old, new, dataset
+
+
+def read_metrics(workspace: Workspace, run_id: str) -> list[StepRecord]:
+    """Step records of a training, also of a running one; a last half-written line is left out."""
+    path = workspace.path(f"jobs/{run_id}/metrics.jsonl")
+    if not path.is_file():
+        return []
+    lines = path.read_text().split("\n")[:-1]
+    # JSON has no NaN; null stands for "not measured".
+    return [{k: math.nan if v is None else v for k, v in json.loads(line).items()} for line in lines]
+
+
+def _metrics_file(workspace: Workspace, run_id: str) -> IO[str]:
+    return (workspace.job_folder(run_id) / "metrics.jsonl").open("w", buffering=1)
+
+
+def _recorded(stream: IO[str], report: Report) -> Report:
+    def record(step: StepRecord) -> None:
+        values = {k: (None if isinstance(v, float) and math.isnan(v) else v) for k, v in step.items()}
+        stream.write(json.dumps(values) + "\n")
+        report(step)
+
+    return record
+
+
+def _finish(
+    workspace: Workspace,
+    result: Any,
+    run_id: str,
+    *,
+    name: str,
+    base: str,
+    revision: str | None,
+    role: str,
+    parent: str | None,
+    dataset: Dataset,
+    split: str,
+    kind: str,
+    config: TaskConfig | CompatConfig,
+    old: ModelVersion | None = None,
+    new: ModelVersion | None = None,
+    limit: int | None = None,
+) -> ModelVersion:
+    """Add the trained adapter as a version with its training run; a stopped run leaves nothing behind."""
+    if result.stopped:
+        shutil.rmtree(result.adapter, ignore_errors=True)
+        raise Cancelled(f"the training of {name!r} was stopped after {result.steps:,} steps; nothing was kept.")
+    try:
+        version = add_model_version(
+            workspace, name, base, adapter=str(result.adapter), revision=revision, role=role, parent=parent
+        )
+    except BaseException:
+        shutil.rmtree(result.adapter, ignore_errors=True)
+        raise
+    compat = config if isinstance(config, CompatConfig) else None
+    with workspace.writing() as session:
+        session.add(
+            TrainingRun(
+                id=run_id,
+                kind=kind,
+                strategy=compat.strategy if compat else None,
+                initialisation=compat.initialisation if compat else None,
+                seed=config.seed,
+                options=config.as_dict(),
+                dataset_id=dataset.id,
+                split=split,
+                old_version_id=old.id if old else None,
+                new_version_id=new.id if new else None,
+                result_version_id=version.id,
+                job_id=run_id,
+                metrics_path=f"jobs/{run_id}/metrics.jsonl",
+                summary={
+                    "steps": result.steps,
+                    "seconds": result.seconds,
+                    "old_share": None if math.isnan(result.old_share) else result.old_share,
+                    "loss": result.last["loss"],
+                    "token_accuracy": result.last["token_accuracy"],
+                    "peak_memory_mb": result.last["peak_memory_mb"],
+                },
+                made_by=made_by(
+                    dataset_fingerprint=dataset.fingerprint,
+                    old_fingerprint=old.fingerprint if old else None,
+                    new_fingerprint=new.fingerprint if new else None,
+                    row_limit=limit,
+                ),
+            )
+        )
+    return version

@@ -1,0 +1,160 @@
+"""Pair the rows of two prediction tables by sample id, and account for every id that has no partner."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from muscle_core.comparison.columns import text_column
+from muscle_core.errors import DataError, raise_all
+
+REQUIRED_COLUMNS = ("sample_id", "prediction")
+
+
+class JoinReport(NamedTuple):
+    """What became of the sample ids of both tables; only the matched ones enter the figures.
+
+    Every field counts sample ids, not rows. An id that occurs more than once in a table is counted as a
+    duplicate of that table and nowhere else, since which of its rows is meant cannot be known.
+    """
+
+    matched: int
+    only_old: int
+    only_new: int
+    duplicate_old: int
+    duplicate_new: int
+    conflicting: int
+
+    @property
+    def left_out(self) -> int:
+        """How many ids are in no figure (an id repeated in both tables is counted for each)."""
+        return sum(self) - self.matched
+
+
+class JoinedRows(NamedTuple):
+    """Row numbers of the matched samples in each table, in the order of the old table."""
+
+    old_rows: NDArray[np.int64]
+    new_rows: NDArray[np.int64]
+    report: JoinReport
+
+
+def join_tables(old: pd.DataFrame, new: pd.DataFrame, old_name: str, new_name: str) -> JoinedRows:
+    """Pair the rows of two prediction tables by `sample_id`, never by row order.
+
+    Args:
+        old: predictions of the old version.
+        new: predictions of the new version.
+        old_name: name of the old version, for messages.
+        new_name: name of the new version, for messages.
+
+    Raises:
+        DataError: if a needed column is missing, an id is empty, or no sample can be paired.
+    """
+    check_columns([(old_name, old), (new_name, new)])
+    old_ids = _sample_ids(old, old_name)
+    new_ids = _sample_ids(new, new_name)
+    for name, ids in ((old_name, old_ids), (new_name, new_ids)):
+        if not len(ids):
+            raise DataError(f"the predictions of {name} hold no row; evaluate that version first, then compare again")
+    old_codes, new_codes, distinct = _shared_codes(old_ids, new_ids)
+
+    old_times = np.bincount(old_codes, minlength=distinct)
+    new_times = np.bincount(new_codes, minlength=distinct)
+    paired = (old_times == 1) & (new_times == 1)
+    new_row_of_code = np.zeros(distinct, dtype=np.int64)
+    new_row_of_code[new_codes] = np.arange(len(new_codes))
+    old_rows = np.flatnonzero(paired[old_codes])
+    new_rows = new_row_of_code[old_codes[old_rows]]
+
+    conflict = _gold_differs(old, new, old_rows, new_rows, old_name, new_name)
+    conflicting = int(np.count_nonzero(conflict))
+    if conflicting:
+        old_rows, new_rows = old_rows[~conflict], new_rows[~conflict]
+    report = JoinReport(
+        matched=len(old_rows),
+        only_old=int(np.count_nonzero((old_times == 1) & (new_times == 0))),
+        only_new=int(np.count_nonzero((old_times == 0) & (new_times == 1))),
+        duplicate_old=int(np.count_nonzero(old_times > 1)),
+        duplicate_new=int(np.count_nonzero(new_times > 1)),
+        conflicting=conflicting,
+    )
+    if not len(old_rows):
+        raise DataError(_nothing_matched(report, old_ids, new_ids, old_name, new_name))
+    return JoinedRows(old_rows, new_rows, report)
+
+
+def check_columns(tables: list[tuple[str, pd.DataFrame]]) -> None:
+    """Refuse tables that lack a column every comparison needs, or hold one twice; list all problems."""
+    problems = []
+    for name, table in tables:
+        present = list(table.columns)
+        missing = [column for column in REQUIRED_COLUMNS if column not in present]
+        if missing:
+            known = ", ".join(map(str, present)) or "(none)"
+            problems.append(f"{name} has no column {', '.join(missing)}; its columns are {known}")
+        twice = sorted({str(column) for column in present if present.count(column) > 1})
+        if twice:
+            problems.append(f"{name} has more than one column called {', '.join(twice)}")
+    raise_all(problems, DataError, "prediction tables cannot be compared")
+
+
+def _sample_ids(table: pd.DataFrame, name: str) -> pa.Array:
+    ids = text_column(table, "sample_id", name)
+    if ids.null_count:
+        row = int(np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))[0])
+        raise DataError(
+            f"{ids.null_count:,} rows of {name} have no sample_id, the first is row {row + 1}; "
+            "give each sample an id that is the same in both tables"
+        )
+    return ids
+
+
+def _shared_codes(old_ids: pa.Array, new_ids: pa.Array) -> tuple[np.ndarray, np.ndarray, int]:
+    """Number the distinct ids of both tables; one pass of hashing serves the join and all its counts."""
+    if old_ids.equals(new_ids):
+        # Two runs over one dataset keep its order: then one of the columns need not be hashed.
+        once = pc.dictionary_encode(old_ids)
+        codes = once.indices.to_numpy()
+        return codes, codes, len(once.dictionary)
+    encoded = pc.dictionary_encode(pa.chunked_array([old_ids, new_ids]))
+    old_codes, new_codes = (chunk.indices.to_numpy() for chunk in encoded.chunks)
+    return old_codes, new_codes, len(encoded.chunk(0).dictionary)
+
+
+def _gold_differs(
+    old: pd.DataFrame,
+    new: pd.DataFrame,
+    old_rows: np.ndarray,
+    new_rows: np.ndarray,
+    old_name: str,
+    new_name: str,
+) -> NDArray[np.bool_]:
+    """Whether both tables name a right answer for a pair, and not the same one."""
+    if "gold" not in old.columns or "gold" not in new.columns:
+        return np.zeros(len(old_rows), dtype=np.bool_)
+    old_gold = text_column(old, "gold", old_name).take(pa.array(old_rows))
+    new_gold = text_column(new, "gold", new_name).take(pa.array(new_rows))
+    differs = pc.fill_null(pc.not_equal(old_gold, new_gold), False)
+    return differs.to_numpy(zero_copy_only=False)
+
+
+def _nothing_matched(report: JoinReport, old_ids: pa.Array, new_ids: pa.Array, old_name: str, new_name: str) -> str:
+    if report.conflicting:
+        return (
+            f"{report.conflicting:,} samples of {old_name} and {new_name} share an id but not the right "
+            "answer (gold), and no other sample is in both; evaluate both versions on the same dataset, then "
+            "compare again"
+        )
+    return (
+        f"no sample is in both {old_name} and {new_name}: {report.only_old:,} ids are only in the first, "
+        f"{report.only_new:,} only in the second, {report.duplicate_old:,} and "
+        f"{report.duplicate_new:,} occur more than once; the first ids are {old_ids[0].as_py()!r} "
+        f"and {new_ids[0].as_py()!r}. Evaluate both versions on the same dataset and split, or "
+        "give the samples the same unique ids"
+    )

@@ -1,0 +1,165 @@
+"""Several compatibility adapters side by side, each against the plain new version on the same samples."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from muscle_core.comparison.comparison import Comparison, compare
+from muscle_core.errors import DataError
+from muscle_core.metrics.continuous import bootstrap_means
+from muscle_core.metrics.rates import Interval, Rate
+from muscle_core.metrics.statistics import PairedDifference, paired_rate_difference
+
+Row = dict[str, Any]
+
+
+def compare_strategies(
+    old: pd.DataFrame,
+    new: pd.DataFrame,
+    variants: dict[str, pd.DataFrame],
+    *,
+    task_kind: str,
+    old_name: str,
+    new_name: str,
+    score: str | None = None,
+    tau: float = 0.0,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return one row a version: the plain new one first, then each variant.
+
+    A column that holds a rate or a mean `x` comes with `x_low` and `x_high`, a rate also with `x_numerator`
+    and `x_denominator`. Levels (`accuracy`, `nfr`, `nfr_mc`, `regression`, `gain`, `mean_change`) are
+    measured against the old version on all samples of that pair. Changes (`nfr_change`, `accuracy_change`,
+    `regression_change`, with `_low`, `_high` and, for rates, `_p`) are variant minus plain new, paired, on
+    the `paired_n` samples all three tables hold; `nfr_relative_change` and `regression_relative_change`
+    divide them by the level of the plain new version on these samples, and are nan if that is 0. No
+    correction for testing several variants is applied.
+
+    Args:
+        old: predictions of the old version.
+        new: predictions of the plain new version.
+        variants: predictions of each variant, by its name.
+        task_kind: kind of task.
+        old_name: name of the old version.
+        new_name: name of the plain new version, and of its row.
+        score: score for tasks with a continuous score; by default "rouge1", else the first.
+        tau: a score counts as changed if it moved by more than this.
+        seed: makes the bootstrap intervals repeatable.
+
+    Raises:
+        DataError: if a table cannot be compared with the old one, or shares no sample with the plain new one.
+        ConfigError: if `score` is not in the tables or `tau` is negative.
+    """
+    if new_name in variants:
+        raise DataError(f"a variant has the name of the new version, {new_name!r}; give each one its own name")
+    tables = {new_name: new, **variants}
+    comparisons = {
+        name: compare(old, table, task_kind=task_kind, old_name=old_name, new_name=name, score=score, tau=tau)
+        for name, table in tables.items()
+    }
+    plain = comparisons[new_name]
+    rows = []
+    for name, comparison in comparisons.items():
+        row: Row = {"strategy": name, "is_plain_new": name == new_name, "n": comparison.n}
+        row |= _levels(comparison)
+        row |= _changes(comparison, plain, seed)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _levels(comparison: Comparison) -> Row:
+    row: Row = {}
+    if comparison.counts is not None:
+        for name, rate in (
+            ("accuracy", comparison.accuracy_new),
+            ("nfr", comparison.nfr),
+            ("nfr_mc", comparison.nfr_mc),
+        ):
+            assert rate is not None
+            row |= _rate_cells(name, rate)
+    if comparison.score is not None:
+        change = comparison.continuous[comparison.score]
+        row |= {"score": comparison.score, "mean_score": change.mean_new}
+        row |= _interval_cells("regression", change.regression)
+        row |= _interval_cells("gain", change.gain)
+        row |= _interval_cells("mean_change", change.mean_change)
+        row |= _rate_cells("regression_rate", change.regression_rate)
+    return row
+
+
+def _changes(comparison: Comparison, plain: Comparison, seed: int) -> Row:
+    """Figures of a variant minus those of the plain new version, sample by sample."""
+    plain_rows, rows = _shared_rows(plain.samples, comparison.samples)
+    if not len(rows):
+        raise DataError(
+            f"{comparison.new_name} and {plain.new_name} have no sample in common; "
+            "evaluate all variants on the same dataset and split"
+        )
+    before, after = plain.samples.iloc[plain_rows], comparison.samples.iloc[rows]
+    row: Row = {"paired_n": len(rows)}
+    if plain.counts is not None and comparison.counts is not None:
+        judged = (before["quadrant"].notna().to_numpy()) & (after["quadrant"].notna().to_numpy())
+        if judged.any():
+            row |= _flip_changes(before[judged], after[judged], seed)
+    if plain.score is not None and plain.score == comparison.score:
+        row |= _score_changes(before, after, f"delta_{plain.score}", seed)
+    return row
+
+
+def _flip_changes(before: pd.DataFrame, after: pd.DataFrame, seed: int) -> Row:
+    flips_before = (before["quadrant"] == "Q4").to_numpy(dtype=bool)
+    flips_after = (after["quadrant"] == "Q4").to_numpy(dtype=bool)
+    nfr_change = paired_rate_difference(flips_after, flips_before, seed)
+    accuracy_change = paired_rate_difference(
+        after["new_correct"].to_numpy(dtype=bool), before["new_correct"].to_numpy(dtype=bool), seed
+    )
+    return {
+        **_difference_cells("nfr_change", nfr_change),
+        "nfr_relative_change": _ratio(nfr_change.value, float(flips_before.mean())),
+        **_difference_cells("accuracy_change", accuracy_change),
+    }
+
+
+def _score_changes(before: pd.DataFrame, after: pd.DataFrame, delta: str, seed: int) -> Row:
+    delta_before, delta_after = before[delta].to_numpy(), after[delta].to_numpy()
+    lost_before, lost_after = np.maximum(-delta_before, 0.0), np.maximum(-delta_after, 0.0)
+    parts = np.column_stack([lost_after - lost_before, delta_after - delta_before])
+    regression_change, score_change = bootstrap_means(parts, seed=seed)
+    return {
+        **_interval_cells("regression_change", regression_change),
+        "regression_relative_change": _ratio(regression_change.value, float(lost_before.mean())),
+        **_interval_cells("score_change", score_change),
+    }
+
+
+def _shared_rows(first: pd.DataFrame, second: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers of the samples that both frames hold; ids are unique in each after the join."""
+    found = pd.Index(second["sample_id"]).get_indexer(pd.Index(first["sample_id"]))
+    first_rows = np.flatnonzero(found >= 0)
+    return first_rows, found[first_rows]
+
+
+def _rate_cells(name: str, rate: Rate) -> Row:
+    return {
+        name: rate.value,
+        f"{name}_low": rate.low,
+        f"{name}_high": rate.high,
+        f"{name}_numerator": rate.numerator,
+        f"{name}_denominator": rate.denominator,
+    }
+
+
+def _interval_cells(name: str, interval: Interval) -> Row:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _difference_cells(name: str, difference: PairedDifference) -> Row:
+    return {**_interval_cells(name, Interval(*difference[:3])), f"{name}_p": difference.p}
+
+
+def _ratio(change: float, level: float) -> float:
+    return change / level if level else math.nan

@@ -1,0 +1,111 @@
+"""Where an adapter starts, and the frozen teachers it learns from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+
+from muscle_core.compat.config import CompatConfig, TrainOptions
+from muscle_core.errors import ConfigError, ModelError
+from muscle_core.models.load import (
+    check_adapter,
+    load_model,
+    load_tokenizer,
+    shared_base,
+    tokenizer_fingerprint,
+)
+from muscle_core.models.spec import ModelSpec, base_fingerprint, write_base_record
+
+
+class Teachers(NamedTuple):
+    """The frozen task models of both versions, in evaluation mode."""
+
+    old: Any
+    new: Any
+
+
+def check_same_tokenizer(old: ModelSpec, new: ModelSpec) -> None:
+    """Refuse two versions whose tokenizers differ: their token distributions cannot be compared.
+
+    Raises:
+        ModelError: naming both versions (paper.md, Words: the method assumes one vocabulary).
+    """
+    first, second = load_tokenizer(old), load_tokenizer(new)
+    if tokenizer_fingerprint(first) != tokenizer_fingerprint(second):
+        raise ModelError(
+            f"the tokenizers differ: {old.base!r} has {len(first):,} tokens, {new.base!r} has {len(second):,}, or they "
+            "split texts differently. MUSCLE compares both versions token by token, so both must share one "
+            "tokenizer. Choose two versions of the same family."
+        )
+
+
+def fresh_adapter(base: ModelSpec, options: TrainOptions) -> PeftModel:
+    """A trainable LoRA adapter with new weights (seeded) on a base.
+
+    Raises:
+        ConfigError: none of the named layers exists in the base.
+    """
+    torch.manual_seed(options.seed)
+    model = shared_base(base)
+    config = LoraConfig(
+        r=options.lora_rank,
+        lora_alpha=options.lora_alpha,
+        lora_dropout=options.lora_dropout,
+        target_modules=list(options.lora_modules),
+        task_type="CAUSAL_LM",
+    )
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:
+        raise ConfigError(f"no LoRA adapter can be put on {base.base!r}: {error}") from error
+
+
+def compat_student(old: ModelSpec, new: ModelSpec, config: CompatConfig) -> PeftModel:
+    """The trainable student: an adapter on the NEW base, started as `config.initialisation` says.
+
+    Raises:
+        ModelError: the adapter to start from does not fit the new base's shapes.
+        ConfigError: that version has no adapter.
+    """
+    if config.initialisation == "scratch":
+        return fresh_adapter(new, config)
+    source = old if config.initialisation == "old" else new
+    if source.adapter is None:
+        raise ConfigError(
+            f"initialisation {config.initialisation!r} needs an adapter, but the {config.initialisation} version is "
+            "a plain base. Choose initialisation 'scratch'."
+        )
+    torch.manual_seed(config.seed)
+    base = shared_base(new)
+    check_adapter(ModelSpec(new.base, new.revision, source.adapter), base, other_base_is_fine=True)
+    return PeftModel.from_pretrained(base, str(Path(source.adapter).expanduser()), is_trainable=True)
+
+
+def load_teachers(old: ModelSpec, new: ModelSpec) -> Teachers:
+    """Load both task models, frozen and in evaluation mode; the new one shares its base with the student.
+
+    Raises:
+        ModelError: vocabularies of different size.
+    """
+    teachers = Teachers(old=load_model(old), new=load_model(new))
+    sizes = [teacher.config.vocab_size for teacher in teachers]
+    if sizes[0] != sizes[1]:
+        raise ModelError(
+            f"the output vocabularies differ: {old.base!r} has {sizes[0]:,} entries, {new.base!r} {sizes[1]:,}. "
+            "MUSCLE needs one vocabulary."
+        )
+    for teacher in teachers:
+        teacher.requires_grad_(False)
+        teacher.eval()
+    return teachers
+
+
+def save_adapter(student: PeftModel, base: ModelSpec, out: Path) -> None:
+    """Save in PEFT's own format (safetensors) with a record of the base; the folder appears whole or not at all."""
+    partial = out.with_name(out.name + ".partial")
+    student.save_pretrained(partial)
+    write_base_record(partial, base, base_fingerprint(base))
+    partial.rename(out)

@@ -1,0 +1,108 @@
+"""Read rows from JSONL, JSON, CSV or Parquet files, with the place of every row for error messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from muscle_core.errors import DataError
+
+SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
+Row = tuple[str, dict[str, Any]]
+
+
+def read_rows(path: str | Path) -> list[Row]:
+    """Read a file of rows.
+
+    Args:
+        path: a .jsonl, .json (a list of objects), .csv (with a header) or .parquet file, text in UTF-8.
+
+    Returns:
+        One (place, row) pair a row; the place reads `file:line` for messages.
+
+    Raises:
+        DataError: the file is missing, empty, of another kind or encoding, or a row cannot be read.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise DataError(f"no such file: {file}. Give the path of a {', '.join(SUFFIXES)} file.")
+    if file.stat().st_size == 0:
+        raise DataError(f"{file} is empty (0 bytes); it must hold at least one row.")
+    readers = {".jsonl": _read_jsonl, ".json": _read_json, ".csv": _read_csv, ".parquet": _read_parquet}
+    reader = readers.get(file.suffix.lower())
+    if reader is None:
+        raise DataError(f"{file}: unknown file type {file.suffix!r}; use one of {', '.join(SUFFIXES)}.")
+    rows = list(reader(file))
+    if not rows:
+        raise DataError(f"{file} holds no rows.")
+    return rows
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{file} is not UTF-8 text (byte {error.start}: {error.reason}); save it as UTF-8 and try again."
+        ) from error
+
+
+def _read_jsonl(file: Path) -> Iterator[Row]:
+    # Not splitlines(): it also cuts at characters such as U+2028 that JSON strings may hold.
+    for number, line in enumerate(_text(file).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError(f"{file}:{number}: not a JSON object ({error.msg} at column {error.colno}).") from error
+        yield _checked(row, f"{file.name}:{number}")
+
+
+def _read_json(file: Path) -> Iterator[Row]:
+    try:
+        rows = json.loads(_text(file))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{file}:{error.lineno}: not JSON ({error.msg} at column {error.colno}).") from error
+    if not isinstance(rows, list):
+        raise DataError(f"{file} must hold a JSON list of objects, got {type(rows).__name__}.")
+    for number, row in enumerate(rows, start=1):
+        yield _checked(row, f"{file.name}:item {number}")
+
+
+def _read_csv(file: Path) -> Iterator[Row]:
+    import io
+
+    import pandas as pd
+
+    try:
+        # Everything as text: a CSV does not say which of its digits are numbers, the task does.
+        frame = pd.read_csv(io.StringIO(_text(file)), dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise DataError(f"{file} cannot be read as CSV: {error}") from error
+    for number, values in enumerate(frame.to_dict(orient="records"), start=2):
+        row = {str(key): value for key, value in values.items()}
+        for key in ("choices", "endings", "options"):
+            if isinstance(row.get(key), str) and row[key].startswith("["):
+                row[key] = json.loads(row[key])
+        yield f"{file.name}:{number}", row
+
+
+def _read_parquet(file: Path) -> Iterator[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(file)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{file} cannot be read as Parquet: {error}") from error
+    for number, row in enumerate(table.to_pylist(), start=1):
+        yield f"{file.name}:row {number}", row
+
+
+def _checked(row: Any, place: str) -> Row:
+    if not isinstance(row, dict):
+        raise DataError(f"{place}: a row must be a JSON object, got {type(row).__name__}.")
+    return place, row

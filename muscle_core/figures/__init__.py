@@ -1,0 +1,19 @@
+"""Plotly figures of an update, shared by the pages and the exported report; no Streamlit in here."""
+
+from __future__ import annotations
+
+from muscle_core.figures.choices import choice_bars
+from muscle_core.figures.quadrant_matrix import quadrant_matrix
+from muscle_core.figures.rates_chart import rates_chart
+from muscle_core.figures.score_change import score_change_histogram
+from muscle_core.figures.strategies import strategy_chart
+from muscle_core.figures.training import training_curves
+
+__all__ = [
+    "choice_bars",
+    "quadrant_matrix",
+    "rates_chart",
+    "score_change_histogram",
+    "strategy_chart",
+    "training_curves",
+]

@@ -1,0 +1,75 @@
+"""Accuracy and flip rates with their intervals."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+from muscle_core.comparison.comparison import Comparison
+from muscle_core.errors import DataError
+from muscle_core.figures import palette
+from muscle_core.figures.text import range_text, rate_text, version_label
+from muscle_core.metrics.rates import Rate
+
+
+def rates_chart(comparison: Comparison) -> go.Figure:
+    """Return accuracy of both versions, NFR, PFR and NFR_mc as points with Wilson 95 % error bars.
+
+    Args:
+        comparison: the two versions compared.
+
+    Raises:
+        DataError: if the comparison has no right and wrong.
+    """
+    rows = _rows(comparison)
+    if not rows:
+        raise DataError("there is no right and wrong in this comparison, so that it has no rates to show")
+    widest = max(rate.high for _, rate, _, _ in rows)
+    figure = go.Figure()
+    for label, rate, color, symbol in rows:
+        figure.add_trace(
+            go.Scatter(
+                x=[rate.value],
+                y=[label],
+                mode="markers+text",
+                text=[rate_text(rate)],
+                customdata=[range_text(rate.low, rate.high)],
+                textposition=_side(rate.value, widest),
+                cliponaxis=False,
+                error_x={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [rate.high - rate.value],
+                    "arrayminus": [rate.value - rate.low],
+                    "color": color,
+                },
+                marker={"color": color, "symbol": symbol, "size": 11},
+                hovertemplate="%{text}<br>95 % interval %{customdata}<extra></extra>",
+                showlegend=False,
+            )
+        )
+    figure.update_xaxes(tickformat=".0%", range=[-widest * 0.03, widest * 1.05], zeroline=True)
+    figure.update_yaxes(autorange="reversed")
+    return palette.style(figure, 80 + 58 * len(rows))
+
+
+def _side(value: float, widest: float) -> str:
+    """Where the label of a point goes, so that it is not cut off at either end of the axis."""
+    if value < widest * 0.25:
+        return "top right"
+    return "top left" if value > widest * 0.75 else "top center"
+
+
+def _rows(comparison: Comparison) -> list[tuple[str, Rate, str, str]]:
+    """Label, rate, colour and symbol of each line of the chart."""
+    named = [
+        (f"Accuracy, {version_label(comparison.old_name)}", comparison.accuracy_old, palette.OLD, "circle"),
+        (f"Accuracy, {version_label(comparison.new_name)}", comparison.accuracy_new, palette.NEW, "square"),
+        ("Negative flips (NFR)", comparison.nfr, palette.WORSE, "x"),
+        ("Positive flips (PFR)", comparison.pfr, palette.BETTER, "cross"),
+        ("NFR_mc: NFR + changed wrong answers", comparison.nfr_mc, palette.PURPLE, "diamond"),
+    ]
+    if comparison.old_name == comparison.new_name:
+        # One version run twice: equal labels would fall on one line.
+        named[0] = (named[0][0] + " (first run)", *named[0][1:])
+        named[1] = (named[1][0] + " (second run)", *named[1][1:])
+    return [(label, rate, color, symbol) for label, rate, color, symbol in named if rate is not None]

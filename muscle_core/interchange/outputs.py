@@ -1,0 +1,138 @@
+"""Read per-sample outputs that were made elsewhere: generic files with a column mapping. No torch here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from muscle_core.datasets.read import Row
+from muscle_core.errors import DataError, raise_all
+from muscle_core.tasks import Task
+
+_TRUE, _FALSE = {"1", "1.0", "true", "yes"}, {"0", "0.0", "false", "no"}
+
+
+@dataclass(frozen=True)
+class ImportColumns:
+    """Which column of the file holds what.
+
+    Attributes:
+        id: the sample's id in the dataset.
+        prediction: the extracted answer, or None where `output` is judged by the task instead.
+        correct: right or wrong (0/1, true/false), or None to compare the prediction with the gold answer.
+        output: the generated text, or None.
+    """
+
+    id: str = "id"
+    prediction: str | None = None
+    correct: str | None = None
+    output: str | None = None
+
+
+def read_outputs(
+    task: Task,
+    rows: Iterable[Row],
+    columns: ImportColumns,
+    gold: Mapping[str, str],
+    *,
+    texts: Mapping[str, str] | None = None,
+    what: str = "the file",
+) -> list[dict[str, Any]]:
+    """Turn rows into prediction rows, or refuse them with all problems at once.
+
+    Args:
+        task: judges texts where no prediction column is named.
+        rows: (place, row) pairs.
+        columns: which column holds what; `prediction` or `output` must be named.
+        gold: gold answer of every known sample id.
+        texts: generated text by sample id, where it lies in another file.
+        what: names the source in messages.
+
+    Raises:
+        DataError: unknown or doubled ids, missing columns, or values that are neither right nor wrong.
+    """
+    if columns.prediction is None and columns.output is None:
+        raise DataError("name the column of the prediction or of the output text.")
+    predictions: list[dict[str, Any]] = []
+    problems: list[str] = []
+    seen: dict[str, str] = {}
+    for place, row in rows:
+        identity = str(row.get(columns.id) or "")
+        if not identity:
+            problems.append(f"{place}: no value in the id column {columns.id!r}; the row has {', '.join(row)}")
+        elif identity in seen:
+            problems.append(f"{place}: the id {identity!r} was already used at {seen[identity]}")
+        elif identity not in gold:
+            problems.append(f"{place}: the id {identity!r} is not in the dataset")
+        else:
+            text = (texts or {}).get(identity)
+            try:
+                predictions.append(_prediction(task, row, columns, identity, gold[identity], text))
+            except ValueError as error:
+                problems.append(f"{place}: {error}")
+        seen.setdefault(identity, place)
+    raise_all(problems, DataError, f"{what} cannot be imported")
+    return predictions
+
+
+def read_texts(rows: Iterable[Row], columns: ImportColumns, *, what: str = "the file") -> dict[str, str]:
+    """Generated texts by sample id, from a second file.
+
+    Raises:
+        DataError: a row lacks the id or the output column.
+    """
+    texts: dict[str, str] = {}
+    problems = []
+    for place, row in rows:
+        if columns.id not in row or columns.output not in row:
+            problems.append(f"{place}: needs the columns {columns.id!r} and {columns.output!r}, has {', '.join(row)}")
+        else:
+            texts[str(row[columns.id])] = str(row[columns.output])
+    raise_all(problems, DataError, f"{what} cannot be imported")
+    return texts
+
+
+def _prediction(
+    task: Task, row: dict[str, Any], columns: ImportColumns, identity: str, gold: str, text: str | None
+) -> dict[str, Any]:
+    for name in (columns.prediction, columns.correct, columns.output if text is None else None):
+        if name is not None and name not in row:
+            raise ValueError(f"no column {name!r}; the row has {', '.join(row)}")
+    output = text if text is not None else (str(row[columns.output]) if columns.output else None)
+    if columns.prediction is not None:
+        prediction = _text(row[columns.prediction])
+        correct = None if not task.generates and prediction is None else prediction == gold
+        scores: dict[str, float] = {}
+    else:
+        judgement = task.judge(str(output), gold)
+        prediction, correct, scores = judgement.prediction, judgement.correct, judgement.scores
+    if columns.correct is not None:
+        correct = _flag(row[columns.correct], columns.correct)
+    return {
+        "sample_id": identity,
+        "prediction": prediction,
+        "correct": correct,
+        "gold": gold,
+        "gold_loglikelihood": None,
+        "finish_reason": "no answer" if prediction is None else "imported",
+        "output": output if output is not None else prediction,
+        **scores,
+    }
+
+
+def _text(value: Any) -> str | None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    text = str(value).strip()
+    return text or None
+
+
+def _flag(value: Any, column: str) -> bool:
+    text = str(value).strip().lower()
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise ValueError(f"the value {value!r} in {column!r} is neither right (1, true) nor wrong (0, false)")

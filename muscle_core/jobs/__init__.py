@@ -1,0 +1,29 @@
+"""Background work: the queue (`queue`) and the worker that runs jobs in child processes (`worker`)."""
+
+from muscle_core.jobs.queue import (
+    ACTIVE,
+    FINAL,
+    Submission,
+    finish,
+    get_job,
+    list_jobs,
+    request_cancel,
+    submit,
+    write_progress,
+)
+from muscle_core.jobs.worker import ensure_worker, run_worker, worker_alive
+
+__all__ = [
+    "ACTIVE",
+    "FINAL",
+    "Submission",
+    "ensure_worker",
+    "finish",
+    "get_job",
+    "list_jobs",
+    "request_cancel",
+    "run_worker",
+    "submit",
+    "worker_alive",
+    "write_progress",
+]

@@ -1,0 +1,1 @@
+"""Scoring: encode prompts and answers, log-likelihoods, greedy generation, prediction rows (needs torch)."""

@@ -1,0 +1,40 @@
+"""The workspace: tables, migrations, Parquet artefacts, and look-ups by name."""
+
+from muscle_core.store.catalog import (
+    check_name,
+    check_split,
+    get_dataset,
+    get_version,
+    latest_run,
+    list_datasets,
+    list_runs,
+    list_training_runs,
+    list_versions,
+    made_by,
+)
+from muscle_core.store.predictions import PredictionWriter, read_predictions, summarise
+from muscle_core.store.tables import Dataset, EvaluationRun, Job, ModelVersion, TrainingRun, spec_of
+from muscle_core.store.workspace import Workspace
+
+__all__ = [
+    "Dataset",
+    "EvaluationRun",
+    "Job",
+    "ModelVersion",
+    "PredictionWriter",
+    "TrainingRun",
+    "Workspace",
+    "check_name",
+    "check_split",
+    "get_dataset",
+    "get_version",
+    "latest_run",
+    "list_datasets",
+    "list_runs",
+    "list_training_runs",
+    "list_versions",
+    "made_by",
+    "read_predictions",
+    "spec_of",
+    "summarise",
+]

@@ -1,0 +1,90 @@
+"""Prediction tables: Parquet parts in a folder, one row a sample."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from muscle_core.errors import StoreError
+
+_FIELDS: dict[str, pa.DataType] = {
+    "sample_id": pa.string(),
+    "prediction": pa.string(),
+    "correct": pa.bool_(),
+    "gold": pa.string(),
+    "gold_loglikelihood": pa.float64(),
+    "finish_reason": pa.string(),
+    "output": pa.string(),
+    "latency_seconds": pa.float64(),
+    "choice_loglikelihoods": pa.list_(pa.float64()),
+    "margin": pa.float64(),
+    "rouge1": pa.float64(),
+    "rouge2": pa.float64(),
+    "rougeL": pa.float64(),
+}
+_ALWAYS = ("sample_id", "prediction", "correct", "gold", "gold_loglikelihood", "finish_reason", "output")
+
+
+class PredictionWriter:
+    """Writes parts into a hidden folder that appears under its name only when it is complete."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.partial = folder.with_name(folder.name + ".partial")
+        shutil.rmtree(self.partial, ignore_errors=True)
+        self.partial.mkdir(parents=True)
+        self.parts = 0
+
+    def write(self, rows: list[dict[str, Any]]) -> None:
+        """Write one part."""
+        columns = [name for name in _FIELDS if name in _ALWAYS or any(name in row for row in rows)]
+        schema = pa.schema([(name, _FIELDS[name]) for name in columns])
+        table = pa.Table.from_pylist([{name: row.get(name) for name in columns} for row in rows], schema=schema)
+        pq.write_table(table, self.partial / f"part-{self.parts:05d}.parquet", compression="zstd")
+        self.parts += 1
+
+    def finish(self) -> None:
+        """Give the complete folder its name."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.partial.rename(self.folder)
+
+    def abandon(self) -> None:
+        """Remove what was written."""
+        shutil.rmtree(self.partial, ignore_errors=True)
+
+
+def read_predictions(folder: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a prediction table.
+
+    Raises:
+        StoreError: the folder or its parts are missing or damaged.
+    """
+    parts = sorted(folder.glob("part-*.parquet"))
+    if not parts:
+        raise StoreError(f"the predictions at {folder} are missing; evaluate again to make them anew.")
+    try:
+        table = pa.concat_tables([pq.read_table(part, columns=columns) for part in parts], promote_options="default")
+    except (pa.ArrowInvalid, OSError) as error:
+        raise StoreError(f"the predictions at {folder} are damaged ({error}); evaluate again.") from error
+    frame = table.to_pandas()
+    if "correct" in frame:
+        frame["correct"] = frame["correct"].astype("boolean")
+    return frame
+
+
+def summarise(rows: pd.DataFrame) -> dict[str, Any]:
+    """Key figures of a run for lists: accuracy with its counts, or mean scores."""
+    summary: dict[str, Any] = {"n": len(rows)}
+    judged = rows["correct"].dropna()
+    if len(judged):
+        summary |= {"right": int(judged.sum()), "judged": len(judged), "accuracy": float(judged.mean())}
+    for score in ("rouge1", "rouge2", "rougeL"):
+        if score in rows and rows[score].notna().any():
+            summary[score] = float(rows[score].mean())
+    summary["finish_reasons"] = {str(k): int(v) for k, v in rows["finish_reason"].value_counts().items()}
+    return summary

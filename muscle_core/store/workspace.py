@@ -1,0 +1,109 @@
+"""The workspace: a folder with a database and the artefacts it points to.
+
+workspace/
+  muscle.db            SQLite in WAL mode
+  datasets/            Parquet, one file a dataset
+  predictions/         one folder of Parquet parts an evaluation run
+  adapters/            PEFT folders
+  jobs/<id>/           log.txt and metrics.jsonl of background work
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, sessionmaker
+
+from muscle_core.errors import StoreError
+from muscle_core.store.migrate import upgrade
+
+HOME_VARIABLE = "MUSCLE_HOME"
+DEFAULT_HOME = "workspace"
+
+
+class Workspace:
+    """An open workspace. Cheap to open; safe to use from several processes at once."""
+
+    def __init__(self, home: Path, engine: sa.Engine) -> None:
+        self.home = home
+        self.engine = engine
+        self._sessions = sessionmaker(engine, expire_on_commit=False)
+
+    @classmethod
+    def open(cls, home: str | Path | None = None) -> Workspace:
+        """Open a workspace, making or migrating it where needed.
+
+        Args:
+            home: its folder; by default `$MUSCLE_HOME`, else `./workspace`.
+
+        Raises:
+            StoreError: the folder cannot be written, or its database is damaged or from a newer version.
+        """
+        folder = Path(home or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().resolve()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"the workspace folder {folder} cannot be made: {error.strerror}.") from error
+        if not os.access(folder, os.W_OK):
+            raise StoreError(f"the workspace folder {folder} cannot be written; check its owner and permissions.")
+        database = folder / "muscle.db"
+        engine = sa.create_engine(f"sqlite:///{database}", connect_args={"timeout": 30})
+        sa.event.listen(engine, "connect", _configure_sqlite)
+        sa.event.listen(engine, "begin", _begin_immediate)
+        upgrade(engine, database)
+        return cls(folder, engine)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session for reading; objects stay usable after it."""
+        with self._sessions() as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A session in one transaction: all is written, or nothing."""
+        with self._sessions.begin() as session:
+            session.connection(execution_options={"write": True})
+            yield session
+
+    def path(self, relative: str) -> Path:
+        """Path of an artefact.
+
+        Raises:
+            StoreError: it would lie outside the workspace.
+        """
+        path = (self.home / relative).resolve()
+        if not path.is_relative_to(self.home):
+            raise StoreError(f"{relative!r} points outside the workspace {self.home}.")
+        return path
+
+    def job_folder(self, job_id: str) -> Path:
+        """Folder of a job's log and metrics; made on first use."""
+        folder = self.path(f"jobs/{job_id}")
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def close(self) -> None:
+        """Close all database connections."""
+        self.engine.dispose()
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # SQLAlchemy's "begin" event decides how a transaction starts
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA busy_timeout=30000")
+    cursor.close()
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    # A writer takes the lock at once: a transaction that upgrades from reading to writing can fail as "locked".
+    write = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -1,0 +1,76 @@
+"""Word problems: the final number of the generated solution must equal the gold number.
+
+Field names of GSM8K (question, answer with a last line `#### 42`) are read as they are. The number is taken after
+the last `####`; without one, the last number of the text counts (`answer is 42` styles). What this task does not
+tell: whether the steps are right.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from muscle_core.tasks.base import Judgement, ParsedRow, field_text, rest_of
+
+_NUMBER = re.compile(r"[-+]?(?:\d[\d,]*)?\.?\d+")
+_CALCULATION = re.compile(r"<<[^<>]*>>")
+
+
+def normalise_number(text: str) -> str | None:
+    """Canonical form of a number: no commas, currency, percent or trailing zeros; None if it is not a number."""
+    cleaned = text.strip().replace(",", "").lstrip("$€£").rstrip(".%").strip()
+    try:
+        value = Decimal(cleaned)
+    except InvalidOperation:
+        return None
+    if not value.is_finite():
+        return None
+    plain = format(value.normalize(), "f")
+    return "0" if plain in ("-0", "0") else plain
+
+
+def extract_number(output: str) -> str | None:
+    """Final number of a solution: after the last `####`, else the last number; None if there is none."""
+    _, mark, tail = output.rpartition("####")
+    if mark:
+        match = _NUMBER.search(tail.replace("$", ""))
+        return normalise_number(match.group()) if match else None
+    numbers = _NUMBER.findall(output)
+    return normalise_number(numbers[-1]) if numbers else None
+
+
+class Math:
+    """Solve a word problem by greedy generation; exact match of the final number."""
+
+    kind = "math"
+    generates = True
+    default_template = "Question: {input}\nAnswer:"
+    max_new_tokens = 256
+    stop: tuple[str, ...] = ("Question:",)
+
+    def parse_row(self, row: dict[str, Any]) -> ParsedRow:
+        """Read GSM8K field names (question, answer) or question and gold.
+
+        Raises:
+            ValueError: no question, or no gold number.
+        """
+        question = field_text(row, "question", "problem", "input")
+        if question is None:
+            raise ValueError("no question (looked for the fields question, problem, input)")
+        gold_field = next((name for name in ("answer", "gold") if row.get(name) not in (None, "")), None)
+        if gold_field is None:
+            raise ValueError("no gold answer (looked for the fields answer, gold)")
+        solution = str(row[gold_field])
+        gold = extract_number(solution)
+        if gold is None:
+            raise ValueError(f"no number in the gold answer {solution[-60:]!r}")
+        target = _CALCULATION.sub("", solution).strip()
+        if "####" not in target:
+            target = f"{target} #### {gold}" if normalise_number(target) is None else f"#### {gold}"
+        return ParsedRow(input=question[1], gold=gold, target=target, metadata=rest_of(row, question[0], gold_field))
+
+    def judge(self, output: str, gold: str) -> Judgement:
+        """Right if the final number equals the gold number exactly."""
+        number = extract_number(output)
+        return Judgement(prediction=number, correct=number is not None and number == gold)

@@ -1,0 +1,45 @@
+"""Empty states: what to do when there is nothing to show yet, and the offer to load the demo."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from muscle_core.actions.background import submit_demo
+from muscle_core.jobs import ACTIVE, list_jobs
+from muscle_core.store import Job, Workspace
+from muscle_core.ui.frame import errors_shown, plain
+
+
+def offer_demo(workspace: Workspace) -> None:
+    """Say what the workspace lacks and offer the demo; shows its progress while it loads."""
+    st.info(
+        "This workspace holds no two evaluated model versions to compare yet. Load the demo to see a small, complete "
+        "update (about one minute), or add your own model versions and datasets from the command line:",
+        icon=":material/info:",
+    )
+    st.code(
+        "python -m muscle_core models add NAME FOLDER_OR_GGUF_OR_HUB_ID --adapter ADAPTER_FOLDER\n"
+        "python -m muscle_core datasets add NAME --task multiple_choice test=FILE.jsonl train=FILE.jsonl\n"
+        "python -m muscle_core evaluate OLD NEW --dataset NAME",
+        language="bash",
+    )
+    running = [job for job in list_jobs(workspace) if job.kind == "load_demo"]
+    if not running or running[0].state not in ACTIVE:
+        if running and running[0].state != "succeeded":
+            st.error(f"Loading the demo {running[0].state}: {plain(running[0].error or '')}", icon=":material/error:")
+        if st.button("Load the demo", type="primary", icon=":material/download:"):
+            with errors_shown():
+                submit_demo(workspace)
+            st.rerun()
+        return
+    _demo_progress(workspace)
+
+
+@st.fragment(run_every="1s")
+def _demo_progress(workspace: Workspace) -> None:
+    job: Job = next(job for job in list_jobs(workspace) if job.kind == "load_demo")
+    if job.state not in ACTIVE:
+        st.rerun()
+    progress = job.progress
+    share = progress["done"] / max(progress["total"], 1) if progress else 0.0
+    st.progress(min(share, 1.0), text=plain(progress["stage"]) if progress else "Waiting for the worker …")

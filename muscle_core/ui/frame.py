@@ -1,0 +1,97 @@
+"""The frame around every page: the list of pages, the guard for cold deep links, the workspace, and errors.
+
+Streamlit runs `pages/x.py` on its own when a deep link is the first request after a server start; app.py, and with
+it navigation and access checks, would be skipped. Every page therefore begins with `enter`, which sends such a
+request through app.py and back, with its URL parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+from muscle_core.errors import MuscleError
+from muscle_core.store import Workspace
+
+_ROUTED = "_routed_by_app"
+_PENDING = "_pending_deep_link"
+
+
+class PageInfo(NamedTuple):
+    """A page's file, title and icon."""
+
+    file: str
+    title: str
+    icon: str
+
+
+PAGES = {
+    "update_report": PageInfo("pages/update_report.py", "Update report", ":material/difference:"),
+    "samples": PageInfo("pages/samples.py", "Samples", ":material/table_rows:"),
+    "masking": PageInfo("pages/masking.py", "Masking", ":material/tune:"),
+    "training": PageInfo("pages/training.py", "Training", ":material/model_training:"),
+    "library": PageInfo("pages/library.py", "Library", ":material/inventory_2:"),
+}
+
+
+def route() -> None:
+    """Run the page that the URL names; called by app.py only."""
+    pages = [
+        st.Page(info.file, title=info.title, icon=info.icon, url_path=key, default=key == "update_report")
+        for key, info in PAGES.items()
+    ]
+    current = st.navigation(pages)
+    st.session_state[_ROUTED] = True
+    pending = st.session_state.pop(_PENDING, None)
+    if pending is not None:
+        page, parameters = pending
+        st.switch_page(PAGES[page].file, query_params=parameters)
+    current.run()
+
+
+def enter(page: str) -> None:
+    """First line of every page: make sure that app.py ran, and show the title."""
+    if not st.session_state.get(_ROUTED):
+        st.session_state[_PENDING] = (page, st.query_params.to_dict())
+        st.switch_page("app.py")
+    st.title(PAGES[page].title, anchor=False)
+
+
+@st.cache_resource(show_spinner=False)
+def _open(home: str | None) -> Workspace:
+    return Workspace.open(home)
+
+
+def workspace() -> Workspace:
+    """The workspace, opened once per server."""
+    import os
+
+    from muscle_core.store.workspace import HOME_VARIABLE
+
+    return _open(os.environ.get(HOME_VARIABLE))
+
+
+@contextmanager
+def errors_shown() -> Iterator[None]:
+    """Show a library error as a message and stop the page; anything else is a bug and stays one."""
+    try:
+        yield
+    except MuscleError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        st.stop()
+
+
+def go(page: str, **parameters: Any) -> None:
+    """Open another page, keeping the picks and setting some URL parameters."""
+    keep = st.query_params.to_dict()
+    st.switch_page(PAGES[page].file, query_params={**keep, **parameters})
+
+
+def plain(text: str) -> str:
+    """Text from data made safe for Markdown: it is shown as it is, never interpreted."""
+    for sign in "\\`*_{}[]()<>#+-!|~$:":
+        text = text.replace(sign, "\\" + sign)
+    return text

@@ -1,0 +1,125 @@
+"""Panels of the Masking page."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import streamlit as st
+
+from muscle_core.actions.background import submit_evaluation
+from muscle_core.actions.compare import TrainedVariant, compare_trained
+from muscle_core.compat.config import STRATEGIES
+from muscle_core.figures import strategy_chart
+from muscle_core.store import Workspace
+from muscle_core.ui.frame import go, plain
+from muscle_core.ui.numbers import duration, percent
+from muscle_core.ui.picks import Picks
+
+
+def explain() -> None:
+    """What the strategies mean."""
+    with st.expander("What the strategies do"):
+        st.markdown(
+            "While the compatibility adapter is trained, each token of the answer follows one of two teachers: the old "
+            "or the new version. The strategy decides which.\n\n"
+            + "\n".join(f"- **{plain(name)}**: {plain(meaning)}" for name, meaning in STRATEGIES.items())
+        )
+
+
+def show(workspace: Workspace, chosen: Picks, variants: list[TrainedVariant]) -> None:
+    """Table and chart of all evaluated variants; offers to evaluate the others."""
+    missing = [variant.version.name for variant in variants if variant.run is None]
+    if missing:
+        st.warning(f"Trained but not evaluated on this split: {plain(', '.join(missing))}.", icon=":material/warning:")
+        if st.button("Evaluate them", icon=":material/play_arrow:"):
+            submit_evaluation(workspace, missing, chosen.dataset.name, split=chosen.split)
+            go("training")
+    frame = compare_trained(workspace, chosen.old.name, chosen.new.name, chosen.dataset.name, split=chosen.split)
+    st.dataframe(
+        readable(frame),
+        hide_index=True,
+        height="content",
+        alt="One row for the plain new version and for each trained adapter with accuracy and flip rates",
+        key="masking_table",
+        column_config={"version": st.column_config.TextColumn("version", pinned=True)},
+    )
+    st.caption(
+        f"All rates are shares of the {int(frame['n'].iloc[0]):,} samples; brackets hold 95 % intervals. Changes are "
+        "against the plain new version on the same samples (paired bootstrap; p from the exact McNemar test). The "
+        "p-values are not corrected for comparing several strategies."
+    )
+    st.plotly_chart(
+        strategy_chart(frame.assign(strategy=frame["label"])),
+        key="masking_chart",
+        config={"displayModeBar": False},
+        alt="Negative flip rate against accuracy of each strategy with intervals; the plain new version is a star",
+    )
+    names = [name for name in frame["version"] if name != chosen.new.name]
+    if names:
+        left, right, _ = st.columns([2, 1, 1], vertical_alignment="bottom")
+        name = left.selectbox("Read the samples with", names, key="masking_read")
+        if right.button("Open samples", icon=":material/table_rows:", width="stretch"):
+            go("samples", compat=name)
+
+
+def readable(frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns people compare, as text with intervals."""
+    rows = []
+    for row in frame.to_dict("records"):
+        cells = {"version": row["version"], "strategy": row["strategy"] or "– (plain new version)"}
+        if _known(row.get("accuracy")):
+            cells |= {
+                "accuracy": _with_interval(row, "accuracy"),
+                "NFR": _with_interval(row, "nfr"),
+                "NFR_mc": _with_interval(row, "nfr_mc"),
+                "NFR change": _change(row, "nfr"),
+                "accuracy change": _change(row, "accuracy"),
+            }
+        if _known(row.get("regression")):
+            cells |= {
+                f"mean {row['score']}": f"{row['mean_score']:.4f}",
+                "regression": _number_with_interval(row, "regression"),
+                "gain": _number_with_interval(row, "gain"),
+                "regression change": _number_change(row, "regression"),
+            }
+        cells |= {
+            "starts from": row["initialisation"] or "–",
+            "tokens aligned to old": percent(row["old_share"]) if _known(row["old_share"]) else "–",
+            "steps": f"{int(row['steps']):,}" if _known(row["steps"]) else "–",
+            "seed": f"{int(row['seed'])}" if _known(row["seed"]) else "–",
+            "training time": duration(row["seconds"]) if _known(row["seconds"]) else "–",
+        }
+        rows.append(cells)
+    return pd.DataFrame(rows)
+
+
+def _known(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _with_interval(row: dict, name: str) -> str:
+    return f"{row[name] * 100:.1f} % [{row[f'{name}_low'] * 100:.1f}, {row[f'{name}_high'] * 100:.1f}]"
+
+
+def _number_with_interval(row: dict, name: str) -> str:
+    return f"{row[name]:.4f} [{row[f'{name}_low']:.4f}, {row[f'{name}_high']:.4f}]"
+
+
+def _change(row: dict, name: str) -> str:
+    change = row.get(f"{name}_change")
+    if not _known(change) or row["is_plain_new"]:
+        return "–"
+    relative = row.get(f"{name}_relative_change")
+    share = f" ({relative * 100:+.0f} %)" if _known(relative) else ""
+    low, high = row[f"{name}_change_low"] * 100, row[f"{name}_change_high"] * 100
+    return f"{change * 100:+.1f} points{share} [{low:+.1f}, {high:+.1f}], p = {row[f'{name}_change_p']:.2g}"
+
+
+def _number_change(row: dict, name: str) -> str:
+    change = row.get(f"{name}_change")
+    if not _known(change) or row["is_plain_new"]:
+        return "–"
+    relative = row.get(f"{name}_relative_change")
+    share = f" ({relative * 100:+.0f} %)" if _known(relative) else ""
+    return f"{change:+.4f}{share} [{row[f'{name}_change_low']:+.4f}, {row[f'{name}_change_high']:+.4f}]"

@@ -1,0 +1,34 @@
+"""Numbers as the pages write them: one format for rates, intervals, p-values and durations."""
+
+from __future__ import annotations
+
+import math
+
+from muscle_core.metrics import Rate
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share as a percentage, or a dash where it is not defined."""
+    return "–" if value is None or not math.isfinite(value) else f"{value * 100:.{digits}f} %"
+
+
+def counts(rate: Rate) -> str:
+    """Numerator, denominator and interval of a rate."""
+    if rate.denominator == 0:
+        return "not defined: 0 samples"
+    return f"{rate.numerator:,} of {rate.denominator:,} · 95 % interval {rate.low * 100:.1f}–{rate.high * 100:.1f} %"
+
+
+def points(difference: float) -> str:
+    """A difference of two shares in percentage points, with its sign."""
+    return f"{difference * 100:+.1f} points"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    seconds = max(0, round(seconds))
+    if seconds < 90:
+        return f"{seconds} s"
+    if seconds < 5400:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"

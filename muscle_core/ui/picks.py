@@ -1,0 +1,77 @@
+"""The sidebar's picks: dataset, split, old and new version, optional compat version. They live in the URL."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import streamlit as st
+
+from muscle_core.actions.compare import trained_variants
+from muscle_core.store import Dataset, ModelVersion, Workspace, list_datasets, list_runs, list_versions
+
+_NO_COMPAT = "none"
+
+
+class Picks(NamedTuple):
+    """What the sidebar says. `old` and `new` differ; both were evaluated on the split."""
+
+    dataset: Dataset
+    split: str
+    old: ModelVersion
+    new: ModelVersion
+    compat: ModelVersion | None
+
+
+def choose(workspace: Workspace, *, with_compat: bool = False) -> Picks | None:
+    """Draw the sidebar; None where nothing can be compared yet (the page then says what to do).
+
+    Args:
+        workspace: where to look.
+        with_compat: offer the compatibility adapters trained for the pair as a third version.
+    """
+    runs = list_runs(workspace)
+    versions = {version.id: version for version in list_versions(workspace)}
+    evaluated: dict[tuple[str, str], list[ModelVersion]] = {}
+    for run in reversed(runs):
+        group = evaluated.setdefault((run.dataset_id, run.split), [])
+        if versions[run.version_id] not in group:
+            group.append(versions[run.version_id])
+    comparable = {key: group for key, group in evaluated.items() if len(group) >= 2}
+    datasets = {d.name: d for d in list_datasets(workspace) if any(key[0] == d.id for key in comparable)}
+    if not datasets:
+        return None
+    with st.sidebar:
+        dataset = datasets[_pick("Dataset", list(datasets), "dataset")]
+        splits = sorted({split for dataset_id, split in comparable if dataset_id == dataset.id}, key=_test_first)
+        split = _pick("Split", splits, "split") if len(splits) > 1 else splits[0]
+        group = {version.name: version for version in comparable[dataset.id, split]}
+        old_names = sorted(group, key=lambda name: (group[name].role == "compat", group[name].role != "old"))
+        old = group[_pick("Old version", old_names, "old")]
+        new_names = sorted(
+            (name for name in group if name != old.name),
+            key=lambda name: (group[name].role == "compat", group[name].role != "new"),
+        )
+        new = group[_pick("New version", new_names, "new")]
+        compat = None
+        if with_compat:
+            variants = {
+                v.version.name: v.version for v in trained_variants(workspace, old, new, dataset, split) if v.run
+            }
+            if variants:
+                name = _pick("Compatibility version", [_NO_COMPAT, *variants], "compat")
+                compat = variants.get(name)
+    return Picks(dataset, split, old, new, compat)
+
+
+def _test_first(split: str) -> tuple[bool, str]:
+    return split != "test", split
+
+
+def _pick(label: str, options: list[str], key: str) -> str:
+    """A select box whose value is always written into the URL, also when it is the first option."""
+    if key not in st.session_state and key not in st.query_params:
+        st.session_state[key] = options[0]
+    if st.session_state.get(key) not in (None, *options):
+        st.session_state[key] = options[0]
+    chosen = st.selectbox(label, options, index=None, key=key, bind="query-params", placeholder=options[0])
+    return chosen if chosen in options else options[0]

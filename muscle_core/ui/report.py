@@ -1,0 +1,192 @@
+"""Panels of the update report."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from muscle_core.comparison import Comparison
+from muscle_core.figures import quadrant_matrix, rates_chart, score_change_histogram
+from muscle_core.metrics import Rate
+from muscle_core.ui.frame import go, plain
+from muscle_core.ui.numbers import counts, percent, points
+
+SCORE_NAMES = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
+_QUADRANTS = (
+    ("Q1", "both right", "consistent and right"),
+    ("Q2", "positive flips", "wrong before, right now: the gain of the update"),
+    ("Q3", "both wrong", "an unchanged wrong answer is easier on users than a new one"),
+    ("Q4", "negative flips", "right before, wrong now: what the update broke"),
+)
+
+
+def join_warnings(comparison: Comparison) -> None:
+    """Say which samples are not in the figures, if any."""
+    join = comparison.join
+    left_out = [
+        (join.only_old, f"answered by {comparison.old_name} only"),
+        (join.only_new, f"answered by {comparison.new_name} only"),
+        (join.duplicate_old + join.duplicate_new, "with an id that occurs twice"),
+        (join.conflicting, "with different gold answers in the two runs"),
+    ]
+    lines = [f"{count:,} {what}" for count, what in left_out if count]
+    if lines:
+        st.warning(f"Not in the figures: {plain('; '.join(lines))}.", icon=":material/warning:")
+
+
+def _figure(column: st.delta_generator.DeltaGenerator, label: str, rate: Rate | None, help_text: str) -> None:
+    if rate is not None:
+        column.metric(label, percent(rate.value), help=help_text, border=True)
+        column.caption(counts(rate))
+
+
+def flip_figures(comparison: Comparison) -> None:
+    """Key figures of a task with right and wrong answers, the quadrant matrix and the rates."""
+    assert comparison.counts is not None
+    assert comparison.accuracy_old is not None
+    assert comparison.accuracy_new is not None
+    columns = st.columns(4)
+    old, new = comparison.accuracy_old, comparison.accuracy_new
+    _figure(columns[0], "Accuracy, old version", old, "Share of samples that the old version gets right.")
+    with columns[1]:
+        st.metric(
+            "Accuracy, new version",
+            percent(new.value),
+            delta=points(new.value - old.value),
+            help="Share of samples that the new version gets right; below it the change, which is PFR minus NFR.",
+            border=True,
+        )
+        st.caption(counts(new))
+    _figure(
+        columns[2],
+        "Negative flip rate (NFR)",
+        comparison.nfr,
+        "Right before and wrong now, as a share of all samples (not only of those that were right).",
+    )
+    _figure(columns[3], "Positive flip rate (PFR)", comparison.pfr, "Wrong before and right now, as a share of all.")
+    st.subheader("Quadrants", anchor=False)
+    left, right = st.columns([3, 2])
+    with left:
+        picked = st.plotly_chart(
+            quadrant_matrix(comparison),
+            key="report_matrix",
+            on_select="rerun",
+            selection_mode="points",
+            config={"displayModeBar": False},
+            alt="Matrix of the four quadrants with counts: "
+            + ", ".join(f"{key} {what}" for key, what, _ in _QUADRANTS),
+        )
+        points_picked = picked["selection"]["points"] if picked else []
+        if points_picked:
+            go("samples", quadrant=_key_of(points_picked[0]))
+        st.caption("Click a quadrant to read its samples, or use the buttons.")
+    with right:
+        values = {
+            "Q1": comparison.counts.q1,
+            "Q2": comparison.counts.q2,
+            "Q3": comparison.counts.q3,
+            "Q4": comparison.counts.q4,
+        }
+        for key, what, meaning in _QUADRANTS:
+            if st.button(
+                f"{key} · {values[key]:,} {what}",
+                key=f"report_open_{key}",
+                help=meaning,
+                width="stretch",
+                type="primary" if key == "Q4" else "secondary",
+            ):
+                go("samples", quadrant=key)
+        st.caption(
+            f"Of the both-wrong, {comparison.counts.q3_changed:,} changed their answer and "
+            f"{comparison.counts.q3_same:,} kept it."
+        )
+    with st.expander("All rates with intervals"):
+        st.plotly_chart(
+            rates_chart(comparison),
+            key="report_rates",
+            config={"displayModeBar": False},
+            alt="Accuracy of both versions and flip rates with 95 % intervals",
+        )
+        st.markdown(_further_rates(comparison))
+
+
+def _key_of(point: dict) -> str:
+    data = point.get("customdata")
+    return str(data[0] if isinstance(data, list | tuple) else data)
+
+
+def _further_rates(comparison: Comparison) -> str:
+    rows = [
+        ("NFR_mc", comparison.nfr_mc, "wrong now with another answer than before, of all samples"),
+        ("BTC", comparison.btc, "still right, of those that were right before"),
+        ("BEC", comparison.bec, "wrong before too, of those that are wrong now"),
+        ("Inconsistency", comparison.inconsistency, "another wrong answer than before, of those wrong in both"),
+    ]
+    lines = ["| rate | value | counts | meaning |", "|---|---|---|---|"]
+    lines += [
+        f"| {plain(name)} | {percent(rate.value)} | {counts(rate)} | {meaning} |"
+        for name, rate, meaning in rows
+        if rate
+    ]
+    if comparison.relative_nfr is not None:
+        lines.append(
+            f"| Relative NFR | {comparison.relative_nfr:.2f} | – | 1 means as many flips as two unrelated models of these "
+            "accuracies |"
+        )
+    if comparison.mcnemar_p is not None:
+        lines.append(f"| McNemar p | {comparison.mcnemar_p:.2g} | exact, two-sided | test of equal accuracy |")
+    return "\n".join(lines)
+
+
+def score_figures(comparison: Comparison, score: str) -> None:
+    """Gain and regression of one continuous score."""
+    change = comparison.continuous[score]
+    name = SCORE_NAMES.get(score, score)
+    st.subheader(plain(name), anchor=False)
+    columns = st.columns(4)
+    columns[0].metric("Old version", f"{change.mean_old:.4f}", border=True)
+    columns[0].caption(f"mean of {change.n:,}")
+    columns[1].metric("New version", f"{change.mean_new:.4f}", delta=f"{change.mean_change.value:+.4f}", border=True)
+    columns[1].caption(f"95 % interval of the change {change.mean_change.low:+.4f} to {change.mean_change.high:+.4f}")
+    columns[2].metric(
+        "Regression",
+        f"{change.regression.value:.4f}",
+        help="Mean over all samples of how much a sample became worse (0 where it did not).",
+        border=True,
+    )
+    columns[2].caption(f"worse: {percent(change.regression_rate.value)}, {counts(change.regression_rate)}")
+    columns[3].metric(
+        "Gain",
+        f"{change.gain.value:.4f}",
+        help="Mean over all samples of how much a sample became better (0 where it did not).",
+        border=True,
+    )
+    columns[3].caption(f"better: {percent(change.gain_rate.value)}, {counts(change.gain_rate)}")
+    with st.expander(f"Change of {name} sample by sample", expanded=score == "rouge1"):
+        st.plotly_chart(
+            score_change_histogram(comparison, score),
+            key=f"report_change_{score}",
+            config={"displayModeBar": False},
+            alt=f"Histogram of the change of {name} from old to new version",
+        )
+
+
+def next_steps(comparison: Comparison) -> None:
+    """Where to go from the report."""
+    columns = st.columns(3)
+    if columns[0].button("Read the samples", icon=":material/table_rows:", width="stretch"):
+        go("samples")
+    if columns[1].button("Train a compatibility adapter", icon=":material/model_training:", width="stretch"):
+        go("training")
+    if columns[2].button("Compare trained adapters", icon=":material/tune:", width="stretch"):
+        go("masking")
+
+
+def samples_csv(comparison: Comparison) -> str:
+    """All samples as CSV; texts that a spreadsheet would run as a formula get a leading apostrophe."""
+    frame = comparison.samples.copy()
+    for column in frame.columns:
+        if frame[column].dtype == object or str(frame[column].dtype) in ("string", "str"):
+            texts = frame[column].astype("string")
+            risky = texts.str.match(r"^[=+\-@\t\r]").fillna(False) & ~texts.str.fullmatch(r"[+-]?[\d.]+").fillna(False)
+            frame[column] = texts.mask(risky, "'" + texts)
+    return frame.to_csv(index=False)

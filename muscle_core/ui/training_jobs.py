@@ -1,0 +1,133 @@
+"""Background work: the list of jobs, and one of them live with progress, curves, log, and cancel."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pandas as pd
+import streamlit as st
+
+from muscle_core.actions.train import read_metrics
+from muscle_core.figures import training_curves
+from muscle_core.jobs import ACTIVE, ensure_worker, list_jobs, request_cancel
+from muscle_core.store import Job, Workspace
+from muscle_core.ui.frame import go, plain
+from muscle_core.ui.numbers import duration, percent
+from muscle_core.ui.training_form import JOB_KEY
+
+_MARKS = {
+    "queued": "⏳ queued",
+    "running": "▶ running",
+    "cancelling": "◼ cancelling",
+    "succeeded": "✓ succeeded",
+    "failed": "✗ failed",
+    "cancelled": "◼ cancelled",
+    "lost": "✗ lost",
+}
+_MOST_POINTS = 400
+_LOG_LINES = 200
+
+
+def show(workspace: Workspace) -> None:
+    """List the jobs and show the one in the URL, or the newest."""
+    jobs = list_jobs(workspace)
+    if not jobs:
+        st.info("Nothing has been started yet.", icon=":material/info:")
+        return
+    by_id = {job.id[:8]: job for job in jobs}
+    if st.session_state.get(JOB_KEY) not in by_id:
+        st.session_state[JOB_KEY] = next(iter(by_id))
+    picked = st.selectbox(
+        "Job",
+        list(by_id),
+        key=JOB_KEY,
+        bind="query-params",
+        index=None,
+        format_func=lambda key: f"{_MARKS[by_id[key].state]} · {by_id[key].title} · {key}",
+    )
+    job = by_id.get(picked or "", jobs[0])
+    active = job.state in ACTIVE
+    if active:
+        ensure_worker(workspace)
+        if st.button("Cancel this job", icon=":material/stop_circle:", disabled=job.state == "cancelling"):
+            request_cancel(workspace, job.id)
+            st.rerun()
+    st.fragment(_panel, run_every="1s" if active else None)(workspace, job.id, active)
+    with st.expander(f"All jobs ({len(jobs):,})"):
+        st.dataframe(_table(jobs), hide_index=True, height="content", alt="All background jobs, newest first")
+
+
+def _panel(workspace: Workspace, job_id: str, was_active: bool) -> None:
+    job = next(job for job in list_jobs(workspace) if job.id == job_id)
+    if was_active and job.state not in ACTIVE:
+        st.rerun()
+    _state(job)
+    metrics = pd.DataFrame(read_metrics(workspace, job_id))
+    if not metrics.empty:
+        last = metrics.iloc[-1]
+        columns = st.columns(4)
+        columns[0].metric(
+            "Loss", f"{last['loss']:.4f}", help="Mean divergence from the chosen teachers, in nats a token."
+        )
+        columns[1].metric("Tokens aligned to old", percent(last["old_share"]), help="In the last step.")
+        columns[2].metric("Token accuracy", percent(last["token_accuracy"]), help="On the last step's training tokens.")
+        columns[3].metric("Speed", f"{last['tokens_per_second']:,.0f} tokens/s", help="Answer tokens a second.")
+        every = -(-len(metrics) // _MOST_POINTS)
+        st.plotly_chart(
+            training_curves(metrics.iloc[::every]),
+            key=f"curves_{job_id}",
+            config={"displayModeBar": False},
+            alt="Loss, share of tokens aligned to old, divergence and accuracy over the training steps",
+        )
+    log = workspace.path(f"jobs/{job_id}/log.txt")
+    if log.is_file() and log.stat().st_size:
+        with st.expander("Log"):
+            st.code("\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:]), language=None)
+
+
+def _state(job: Job) -> None:
+    st.markdown(f"**{_MARKS[job.state]}** · {plain(job.title)}")
+    progress = job.progress
+    if job.state in ACTIVE:
+        if not progress:
+            st.progress(0.0, text="Waiting for the worker …" if job.state == "queued" else "Starting …")
+            return
+        share = min(progress["done"] / max(progress["total"], 1), 1.0)
+        text = f"{progress['stage']}: {progress['done']:,} of {progress['total']:,}"
+        if progress["stage"] == "training" and 0 < progress["done"] < progress["total"] and job.started_at:
+            elapsed = (datetime.now(UTC) - job.started_at).total_seconds()
+            text += f" · about {duration(elapsed / progress['done'] * (progress['total'] - progress['done']))} left"
+        st.progress(share, text=plain(text))
+    elif job.state == "succeeded":
+        _result(job)
+    elif job.error:
+        st.error(plain(job.error), icon=":material/error:")
+
+
+def _result(job: Job) -> None:
+    result = job.result or {}
+    if "version" not in result:
+        return
+    st.success(f"Trained and evaluated: {plain(result['version'])}", icon=":material/check_circle:")
+    left, right, _ = st.columns([1, 1, 2])
+    if left.button("See it in Masking", key=f"open_masking_{job.id}", icon=":material/tune:", width="stretch"):
+        go("masking", old=result["old"], new=result["new"], dataset=result["dataset"])
+    if right.button("Read its samples", key=f"open_samples_{job.id}", icon=":material/table_rows:", width="stretch"):
+        go("samples", old=result["old"], new=result["new"], dataset=result["dataset"], compat=result["version"])
+
+
+def _table(jobs: list[Job]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "job": job.id[:8],
+                "state": _MARKS[job.state],
+                "what": job.title,
+                "submitted": job.created_at.strftime("%Y-%m-%d %H:%M:%S UTC"),
+                "time": duration((job.finished_at - job.started_at).total_seconds())
+                if job.finished_at and job.started_at
+                else "–",
+            }
+            for job in jobs
+        ]
+    )

@@ -1,0 +1,19 @@
+"""Library: what is in the workspace, and the evaluation of what is not evaluated yet."""
+
+from muscle_core.ui.frame import enter
+
+enter("library")
+
+import streamlit as st
+
+from muscle_core.ui import library
+from muscle_core.ui.empty import offer_demo
+from muscle_core.ui.frame import errors_shown, plain, workspace
+
+with errors_shown():
+    home = workspace()
+    st.caption(f"Workspace {plain(str(home.home))}")
+    if library.is_empty(home):
+        offer_demo(home)
+        st.stop()
+    library.show(home)

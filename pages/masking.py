@@ -1,0 +1,37 @@
+"""Masking: the compatibility adapters trained so far for this update, side by side with the plain new version."""
+
+from muscle_core.ui.frame import enter
+
+enter("masking")
+
+import streamlit as st
+
+from muscle_core.actions.compare import trained_variants
+from muscle_core.ui import masking, picks
+from muscle_core.ui.empty import offer_demo
+from muscle_core.ui.frame import errors_shown, go, plain, workspace
+
+with errors_shown():
+    home = workspace()
+    chosen = picks.choose(home)
+    if chosen is None:
+        offer_demo(home)
+        st.stop()
+    variants = trained_variants(home, chosen.old, chosen.new, chosen.dataset, chosen.split)
+
+st.markdown(
+    f"What each masking strategy makes of the update {plain(chosen.old.name)} → {plain(chosen.new.name)} on "
+    f"{plain(chosen.dataset.name)} ({plain(chosen.split)})."
+)
+masking.explain()
+if not variants:
+    st.info(
+        "No compatibility adapter has been trained for this pair on this dataset yet. Train one; it takes about two "
+        "minutes on the demo.",
+        icon=":material/info:",
+    )
+    if st.button("Train a compatibility adapter", type="primary", icon=":material/model_training:"):
+        go("training")
+    st.stop()
+with errors_shown():
+    masking.show(home, chosen, variants)

@@ -1,0 +1,21 @@
+"""Training: start a compatibility adapter in the background, watch it, and see what was trained."""
+
+from muscle_core.ui.frame import enter
+
+enter("training")
+
+import streamlit as st
+
+from muscle_core.ui import picks, training_form, training_jobs
+from muscle_core.ui.empty import offer_demo
+from muscle_core.ui.frame import errors_shown, workspace
+
+with errors_shown():
+    home = workspace()
+    chosen = picks.choose(home)
+    if chosen is None:
+        offer_demo(home)
+        st.stop()
+    training_form.show(home, chosen)
+    st.subheader("Background work", anchor=False)
+    training_jobs.show(home)

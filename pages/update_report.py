@@ -1,0 +1,52 @@
+"""Update report: one sentence, key figures with intervals, and the quadrant matrix that opens the samples."""
+
+from muscle_core.ui.frame import enter
+
+enter("update_report")
+
+import json
+
+import streamlit as st
+
+from muscle_core.comparison import verdict
+from muscle_core.ui import data, picks, report
+from muscle_core.ui.empty import offer_demo
+from muscle_core.ui.frame import errors_shown, plain, workspace
+
+with errors_shown():
+    home = workspace()
+    chosen = picks.choose(home)
+    if chosen is None:
+        offer_demo(home)
+        st.stop()
+    comparison = data.comparison(home, chosen.old, chosen.new, chosen.dataset, chosen.split)
+
+st.markdown(f"#### {plain(verdict(comparison))}")
+st.caption(
+    f"Dataset {plain(chosen.dataset.name)} ({plain(chosen.split)}), {comparison.n:,} samples answered by both "
+    f"versions; task kind {plain(chosen.dataset.task_kind)}."
+)
+report.join_warnings(comparison)
+if comparison.counts is not None:
+    report.flip_figures(comparison)
+for score in comparison.continuous:
+    report.score_figures(comparison, score)
+
+st.subheader("Next steps", anchor=False)
+report.next_steps(comparison)
+
+left, right, _ = st.columns([1, 1, 2])
+left.download_button(
+    "All figures (JSON)",
+    json.dumps(comparison.to_dict(), indent=2, allow_nan=False),
+    file_name=f"{chosen.old.name}-to-{chosen.new.name}-{chosen.dataset.name}.json",
+    mime="application/json",
+    icon=":material/download:",
+)
+right.download_button(
+    "All samples (CSV)",
+    lambda: report.samples_csv(comparison),
+    file_name=f"{chosen.old.name}-to-{chosen.new.name}-{chosen.dataset.name}.csv",
+    mime="text/csv",
+    icon=":material/download:",
+)
