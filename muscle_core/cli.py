@@ -312,7 +312,7 @@ def train_compat_command(
     background: Annotated[bool, typer.Option(help="Queue it for the worker and return.")] = False,
 ) -> None:
     """Train a compatibility adapter (MUSCLE) for an update, evaluate it and compare it."""
-    from muscle_core.compat.presets import compat_preset
+    from muscle_core.actions.presets import compat_preset
     from muscle_core.store import get_dataset
 
     workspace = _workspace()

@@ -100,7 +100,7 @@ def trained_variants(
         .order_by(TrainingRun.created_at)
     )
     with workspace.reading() as session:
-        pairs = [tuple(row) for row in session.execute(query)]
+        pairs = [(row[0], row[1]) for row in session.execute(query)]
     return [
         TrainedVariant(version, training, latest_run(workspace, version, dataset, split)) for training, version in pairs
     ]

@@ -80,7 +80,7 @@ def compat_student(old: ModelSpec, new: ModelSpec, config: CompatConfig) -> Peft
         )
     torch.manual_seed(config.seed)
     base = shared_base(new)
-    check_adapter(ModelSpec(new.base, new.revision, source.adapter), base, other_base_is_fine=True)
+    check_adapter(ModelSpec(new.base, new.revision, source.adapter), base, other_base_is_fine=source is old)
     return PeftModel.from_pretrained(base, str(Path(source.adapter).expanduser()), is_trainable=True)
 
 
@@ -106,6 +106,6 @@ def load_teachers(old: ModelSpec, new: ModelSpec) -> Teachers:
 def save_adapter(student: PeftModel, base: ModelSpec, out: Path) -> None:
     """Save in PEFT's own format (safetensors) with a record of the base; the folder appears whole or not at all."""
     partial = out.with_name(out.name + ".partial")
-    student.save_pretrained(partial)
+    student.save_pretrained(str(partial))
     write_base_record(partial, base, base_fingerprint(base))
     partial.rename(out)

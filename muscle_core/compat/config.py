@@ -115,7 +115,8 @@ class TrainOptions:
             f"unknown option {name!r}; known: {', '.join(sorted(known))}" for name in values if name not in known
         ]
         raise_all(unknown, ConfigError, "these training options cannot work")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        chosen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**chosen)
 
 
 @dataclass(frozen=True, kw_only=True)

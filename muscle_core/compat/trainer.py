@@ -137,6 +137,7 @@ class _StepReporter(TrainerCallback):
         parts, self.trainer.parts = self.trainer.parts, []
         tokens = sum(part.tokens for part in parts)
         now = time.perf_counter()
+        assert self.trainer.lr_scheduler is not None
         loss = sum(float(part.loss) for part in parts) / tokens
         if not math.isfinite(loss):
             raise JobError(

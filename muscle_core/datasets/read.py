@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,8 @@ from muscle_core.errors import DataError
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 Row = tuple[str, dict[str, Any]]
+
+csv.field_size_limit(2**30)  # long articles; the default stops at 128 KiB a cell
 
 
 def read_rows(path: str | Path) -> list[Row]:
@@ -73,21 +77,35 @@ def _read_json(file: Path) -> Iterator[Row]:
 
 
 def _read_csv(file: Path) -> Iterator[Row]:
-    import io
-
-    import pandas as pd
-
+    # Not pandas: it moves all columns by one where rows are longer than the header, and does not tell line numbers.
+    lines = csv.reader(io.StringIO(_text(file), newline=""), strict=True)
+    header: list[str] = []
     try:
-        # Everything as text: a CSV does not say which of its digits are numbers, the task does.
-        frame = pd.read_csv(io.StringIO(_text(file)), dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise DataError(f"{file} cannot be read as CSV: {error}") from error
-    for number, values in enumerate(frame.to_dict(orient="records"), start=2):
-        row = {str(key): value for key, value in values.items()}
-        for key in ("choices", "endings", "options"):
-            if isinstance(row.get(key), str) and row[key].startswith("["):
-                row[key] = json.loads(row[key])
-        yield f"{file.name}:{number}", row
+        while not header:
+            header = next(lines, ["-"])
+        doubled = sorted({name for name in header if name and header.count(name) > 1})
+        if doubled:
+            raise DataError(f"{file}: the header names {', '.join(map(repr, doubled))} more than once.")
+        start = lines.line_num + 1
+        for cells in lines:
+            place, start = f"{file.name}:{start}", lines.line_num + 1
+            if not cells:
+                continue
+            if len(cells) != len(header):
+                raise DataError(f"{place}: the row has {len(cells)} cells, but the header has {len(header)}.")
+            # Everything stays text: a CSV does not say which of its digits are numbers, the task does.
+            yield place, {name: _list_cell(place, name, cell) for name, cell in zip(header, cells, strict=True)}
+    except csv.Error as error:
+        raise DataError(f"{file}:{lines.line_num}: cannot be read as CSV: {error}") from error
+
+
+def _list_cell(place: str, name: str, cell: str) -> Any:
+    if name not in ("choices", "endings", "options") or not cell.startswith("["):
+        return cell
+    try:
+        return json.loads(cell)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{place}: {name} is not a JSON list ({error.msg} at column {error.colno}).") from error
 
 
 def _read_parquet(file: Path) -> Iterator[Row]:

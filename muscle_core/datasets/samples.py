@@ -51,13 +51,14 @@ def build_samples(task: Task, rows_by_split: Mapping[str, Iterable[Row]], *, nam
         for place, row in rows:
             try:
                 parsed = task.parse_row(row)
+                content = content_id(parsed)  # also refuses half characters (lone surrogates), which no file can hold
             except ValueError as error:
                 problems.append(f"{place}: {error}")
                 continue
             if row.get("id") not in (None, ""):
                 identity = str(row["id"])
             else:
-                identity = content_id(parsed)
+                identity = content
                 copies[identity] += 1
                 if copies[identity] > 1:
                     identity = f"{identity}-{copies[identity]}"

@@ -114,3 +114,89 @@ BASES: dict[str, BaseRecipe] = {
     "v1": BaseRecipe(seed=11, steps=2000),
     "v2": BaseRecipe(seed=22, steps=2800),
 }
+
+
+@dataclass(frozen=True)
+class LoraRecipe:
+    """Shape of every adapter of the demo; old and new must agree, so that one can start from the other.
+
+    Attributes:
+        rank: LoRA rank.
+        alpha: LoRA scale, divided by the rank.
+        dropout: Dropout on the adapter's input.
+        target_modules: The module kinds that get an adapter.
+    """
+
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+    target_modules: tuple[str, ...] = (
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+        "gate_proj",
+        "up_proj",
+        "down_proj",
+    )
+
+
+LORA = LoraRecipe()
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """How an adapter is trained; the fields are those of `transformers.TrainingArguments`.
+
+    Attributes:
+        steps: Optimiser steps.
+        batch_size: Rows a step, drawn without replacement within an epoch.
+        learning_rate: Peak learning rate of AdamW.
+        warmup_steps: Steps of linear warm-up.
+        schedule: What follows the warm-up: "linear" or "cosine", down to 0.
+        weight_decay: Weight decay of AdamW.
+        max_grad_norm: Gradients are clipped to this norm.
+        seed: Seed of the adapter's initial weights and of the order of the rows.
+    """
+
+    steps: int
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    warmup_steps: int = 20
+    schedule: str = "cosine"
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    seed: int = 0
+
+
+# The same for both versions: same rows, same order, same steps.
+TASK_ADAPTERS: dict[str, TrainingRecipe] = {
+    "choice": TrainingRecipe(steps=600),
+    "math": TrainingRecipe(steps=800),
+    "dialogue": TrainingRecipe(steps=600),
+}
+
+
+@dataclass(frozen=True)
+class CompatRecipe:
+    """The preset of the compatibility training.
+
+    Attributes:
+        strategy: Which teacher a token follows.
+        start_from: Where the adapter's weights come from: "old", "new" or "scratch".
+        temperature: Softens both teachers and the student alike; 1 leaves them as they are.
+        training: Steps, batch and learning rate.
+    """
+
+    strategy: str
+    start_from: str
+    temperature: float
+    training: TrainingRecipe
+
+
+COMPAT = CompatRecipe(
+    strategy="token_correctness",
+    start_from="new",
+    temperature=1.0,
+    training=TrainingRecipe(steps=500, learning_rate=1e-3),
+)

@@ -54,7 +54,8 @@ def choice_bars(
                 orientation="h",
                 name=version_label(name),
                 text=[_bar_text(value, index == best) for index, value in enumerate(likelihoods)],
-                textposition="auto",
+                textposition="outside",
+                cliponaxis=False,
                 marker={"color": color, "pattern": {"shape": pattern, "solidity": 0.25}},
                 hovertemplate="%{fullData.name}: %{text}<extra></extra>",
             )
@@ -63,8 +64,10 @@ def choice_bars(
         f"{index + 1}. {safe(choice, longest=60)}" + (" <b>✓ right answer</b>" if index == gold else "")
         for index, choice in enumerate(choices)
     ]
-    figure.update_yaxes(tickvals=list(range(len(choices))), ticktext=labels, autorange="reversed")
-    figure.update_xaxes(title="log-likelihood (nearer to 0 is likelier)")
+    figure.update_yaxes(
+        tickvals=list(range(len(choices))), ticktext=labels, autorange="reversed", showgrid=False, zeroline=False
+    )
+    figure.update_xaxes(title="log-likelihood (nearer to 0 is likelier)", range=_axis_range(versions))
     return palette.style(
         figure,
         110 + 26 * len(versions) * len(choices),
@@ -84,6 +87,12 @@ def _check(choices: Sequence[str], versions: Sequence[tuple[str, Sequence[float]
             )
     if gold is not None and not 0 <= gold < len(choices):
         raise DataError(f"the right answer is choice {gold}, but the choices are 0 to {len(choices) - 1}")
+
+
+def _axis_range(versions: Sequence[tuple[str, Sequence[float], str, str]]) -> list[float]:
+    """Limits of the axis, with room for the label at the end of the longest bar."""
+    known = [value for _, likelihoods, _, _ in versions for value in likelihoods if math.isfinite(value)]
+    return [min([*known, -1.0]) * 1.3, max([*known, 0.0]) * 1.3]
 
 
 def _best(likelihoods: Sequence[float]) -> int | None:

@@ -63,5 +63,5 @@ def score_change_histogram(comparison: Comparison, score: str) -> go.Figure:
         360,
         barmode="stack",
         bargap=0,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        legend={"orientation": "h", "traceorder": "normal", "y": 1.02, "yanchor": "bottom", "x": 0},
     )

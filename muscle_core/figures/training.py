@@ -15,7 +15,7 @@ _PANELS: tuple[tuple[str, tuple[_Line, ...], str], ...] = (
     ("loss", (("loss", "loss", palette.BLUE, "solid"),), ""),
     ("tokens aligned to the old version", (("old_share", "share", palette.ORANGE, "solid"),), ".0%"),
     (
-        "divergence from each teacher (KL)",
+        "KL to the teachers: old dashed, new solid",
         (
             ("kl_old", "to the old version", palette.OLD, "dash"),
             ("kl_new", "to the new version", palette.NEW, "solid"),
@@ -69,14 +69,13 @@ def training_curves(metrics: pd.DataFrame) -> go.Figure:
                     mode="lines" if len(known) > 1 else "markers",
                     name=label,
                     line={"color": color, "dash": dash},
-                    showlegend=len(lines) > 1,
+                    showlegend=False,
                     hovertemplate=f"step %{{x:,}}<br>{label} %{{y}}<extra></extra>",
                 ),
                 row=row,
                 col=column,
             )
         figure.update_yaxes(tickformat=tick_format or None, row=row, col=column)
-        figure.update_xaxes(title="step", row=row, col=column)
-    return palette.style(
-        figure, 40 + _PANEL_HEIGHT * rows, legend={"orientation": "h", "y": -0.12, "yanchor": "top", "x": 0}
-    )
+        if position + _COLUMNS >= len(panels):
+            figure.update_xaxes(title="step", row=row, col=column)
+    return palette.style(figure, 40 + _PANEL_HEIGHT * rows)

@@ -10,6 +10,7 @@ from typing import Any
 from muscle_core.datasets.read import Row
 from muscle_core.errors import DataError, raise_all
 from muscle_core.tasks import Task
+from muscle_core.tasks.math import normalise_number
 
 _TRUE, _FALSE = {"1", "1.0", "true", "yes"}, {"0", "0.0", "false", "no"}
 
@@ -59,7 +60,7 @@ def read_outputs(
     problems: list[str] = []
     seen: dict[str, str] = {}
     for place, row in rows:
-        identity = str(row.get(columns.id) or "")
+        identity = _identity(row.get(columns.id))
         if not identity:
             problems.append(f"{place}: no value in the id column {columns.id!r}; the row has {', '.join(row)}")
         elif identity in seen:
@@ -89,7 +90,7 @@ def read_texts(rows: Iterable[Row], columns: ImportColumns, *, what: str = "the 
         if columns.id not in row or columns.output not in row:
             problems.append(f"{place}: needs the columns {columns.id!r} and {columns.output!r}, has {', '.join(row)}")
         else:
-            texts[str(row[columns.id])] = str(row[columns.output])
+            texts[_identity(row[columns.id])] = _text(row[columns.output]) or ""
     raise_all(problems, DataError, f"{what} cannot be imported")
     return texts
 
@@ -100,14 +101,20 @@ def _prediction(
     for name in (columns.prediction, columns.correct, columns.output if text is None else None):
         if name is not None and name not in row:
             raise ValueError(f"no column {name!r}; the row has {', '.join(row)}")
-    output = text if text is not None else (str(row[columns.output]) if columns.output else None)
+    output = text
+    if output is None and columns.output is not None and _text(row[columns.output]) is not None:
+        output = str(row[columns.output])
     if columns.prediction is not None:
         prediction = _text(row[columns.prediction])
-        correct = None if not task.generates and prediction is None else prediction == gold
-        scores: dict[str, float] = {}
+        judgement = task.judge(prediction or "", gold)
+        if prediction is not None and judgement.correct is not None:
+            prediction = normalise_number(prediction) or prediction  # "18.0" and "1,234" as the gold answer is written
+        undecided = judgement.correct is None or (not task.generates and prediction is None)
+        correct = None if undecided else prediction == gold
     else:
-        judgement = task.judge(str(output), gold)
-        prediction, correct, scores = judgement.prediction, judgement.correct, judgement.scores
+        judgement = task.judge(output or "", gold)
+        prediction, correct = judgement.prediction, judgement.correct
+    scores = judgement.scores
     if columns.correct is not None:
         correct = _flag(row[columns.correct], columns.correct)
     return {
@@ -120,6 +127,10 @@ def _prediction(
         "output": output if output is not None else prediction,
         **scores,
     }
+
+
+def _identity(value: Any) -> str:
+    return "" if value is None else str(value)  # as in a dataset: 0 is an id
 
 
 def _text(value: Any) -> str | None:

@@ -87,8 +87,8 @@ def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def load_base(spec: ModelSpec) -> PreTrainedModel:
-    """Load a base in float32 and evaluation mode, frozen.
+def load_base(spec: ModelSpec) -> Any:
+    """Load a base (a `PreTrainedModel`) in float32 and evaluation mode, frozen.
 
     Raises:
         ModelError: the files are missing, damaged or of an unknown architecture.
@@ -96,7 +96,7 @@ def load_base(spec: ModelSpec) -> PreTrainedModel:
     check_paths(spec)
     source, options = _source(spec)
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             source, dtype=torch.float32, trust_remote_code=False, use_safetensors=None if options else True, **options
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:

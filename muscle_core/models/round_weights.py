@@ -40,6 +40,8 @@ def write_rounded(spec: ModelSpec, out: Path, *, bits: int = 3, group_size: int 
     """
     if not 2 <= bits <= 8:
         raise ConfigError(f"bits must be from 2 to 8, got {bits}.")
+    if group_size < 1:
+        raise ConfigError(f"the group size must be at least 1, got {group_size}.")
     if out.exists() and any(out.iterdir()):
         raise ConfigError(f"{out} is not empty; name a new folder.")
     model, tokenizer = load_base(spec), load_tokenizer(spec)
@@ -51,7 +53,7 @@ def write_rounded(spec: ModelSpec, out: Path, *, bits: int = 3, group_size: int 
             raise ConfigError(f"group size {group_size} does not divide the {module.in_features} columns of {name}.")
         module.weight.data = round_groups(module.weight.data, bits, group_size)
     partial = out.with_name(out.name + ".partial")
-    model.to(torch.float16).save_pretrained(partial)
+    model.half().save_pretrained(partial)
     tokenizer.save_pretrained(partial)
     if out.exists():
         out.rmdir()

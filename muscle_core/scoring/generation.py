@@ -55,12 +55,18 @@ def generate_greedy(
         eos_token_id=tokenizer.eos_token_id,
         **({"stop_strings": list(stop)} if stop else {}),
     )
-    output = model.generate(
-        input_ids=input_ids.to(where),
-        attention_mask=attention_mask.to(where),
-        generation_config=config,
-        **({"tokenizer": tokenizer} if stop else {}),
-    )[:, width:]
+    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    # generate() fills what `config` leaves open from the vendor's generation_config.json: a repetition penalty, say.
+    vendor, plain.generation_config = plain.generation_config, GenerationConfig()
+    try:
+        output = model.generate(
+            input_ids=input_ids.to(where),
+            attention_mask=attention_mask.to(where),
+            generation_config=config,
+            **({"tokenizer": tokenizer} if stop else {}),
+        )[:, width:]
+    finally:
+        plain.generation_config = vendor
     return [_finish(tokenizer, row.tolist(), stop) for row in output]
 
 
@@ -68,7 +74,7 @@ def _finish(tokenizer: PreTrainedTokenizerBase, ids: list[int], stop: Sequence[s
     ended = tokenizer.eos_token_id in ids
     if ended:
         ids = ids[: ids.index(tokenizer.eos_token_id)]
-    text = tokenizer.decode(ids, skip_special_tokens=True)
+    text = str(tokenizer.decode(ids, skip_special_tokens=True))
     cuts = [position for position in (text.find(mark) for mark in stop) if position >= 0]
     if cuts:
         text, ended = text[: min(cuts)], True

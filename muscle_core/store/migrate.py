@@ -13,6 +13,7 @@ from alembic.util import CommandError
 
 from muscle_core.errors import StoreError
 
+_LOCK = 774411  # any number; all workbenches use the same
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
@@ -34,18 +35,21 @@ def current_revision(connection: sa.Connection) -> str | None:
     return connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
 
 
-def upgrade(engine: sa.Engine, database: Path) -> None:
+def upgrade(engine: sa.Engine) -> None:
     """Run the missing migrations in one transaction.
 
     Raises:
-        StoreError: the file is no SQLite database, or was written by a newer version of the workbench.
+        StoreError: the database cannot be opened, or was written by a newer version of the workbench.
     """
+    where = engine.url.render_as_string(hide_password=True)
     try:
         with engine.connect() as connection:
             if current_revision(connection) == _head():
                 return
         with engine.connect().execution_options(write=True) as connection, connection.begin():
-            # Asked again under the write lock: another process may have migrated in between.
+            if engine.dialect.name == "postgresql":
+                connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+            # Asked again under the lock: another process may have migrated in between.
             if current_revision(connection) == _head():
                 return
             config = _config()
@@ -53,11 +57,11 @@ def upgrade(engine: sa.Engine, database: Path) -> None:
             command.upgrade(config, "head")
     except CommandError as error:
         raise StoreError(
-            f"the workspace database {database} was written by a newer version of the workbench ({error}). "
-            "Update the workbench, or name another workspace in MUSCLE_HOME."
+            f"the workspace database {where} was written by a newer version of the workbench ({error}). Update the "
+            "workbench, or name another workspace in MUSCLE_HOME."
         ) from error
     except sa.exc.DatabaseError as error:
         raise StoreError(
-            f"the workspace database {database} cannot be opened: {error.orig}. If the file is damaged, restore a "
-            "backup or name another workspace in MUSCLE_HOME."
+            f"the workspace database {where} cannot be opened: {error.orig}. If it is damaged, restore a backup or name "
+            "another workspace in MUSCLE_HOME."
         ) from error

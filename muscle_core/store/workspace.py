@@ -23,6 +23,7 @@ from muscle_core.errors import StoreError
 from muscle_core.store.migrate import upgrade
 
 HOME_VARIABLE = "MUSCLE_HOME"
+DATABASE_VARIABLE = "MUSCLE_DATABASE_URL"
 DEFAULT_HOME = "workspace"
 
 
@@ -51,11 +52,8 @@ class Workspace:
             raise StoreError(f"the workspace folder {folder} cannot be made: {error.strerror}.") from error
         if not os.access(folder, os.W_OK):
             raise StoreError(f"the workspace folder {folder} cannot be written; check its owner and permissions.")
-        database = folder / "muscle.db"
-        engine = sa.create_engine(f"sqlite:///{database}", connect_args={"timeout": 30})
-        sa.event.listen(engine, "connect", _configure_sqlite)
-        sa.event.listen(engine, "begin", _begin_immediate)
-        upgrade(engine, database)
+        engine = _engine(os.environ.get(DATABASE_VARIABLE) or f"sqlite:///{folder / 'muscle.db'}")
+        upgrade(engine)
         return cls(folder, engine)
 
     @contextmanager
@@ -91,6 +89,21 @@ class Workspace:
     def close(self) -> None:
         """Close all database connections."""
         self.engine.dispose()
+
+
+def _engine(url: str) -> sa.Engine:
+    try:
+        if sa.make_url(url).get_backend_name() != "sqlite":
+            return sa.create_engine(url, pool_pre_ping=True)
+    except (sa.exc.ArgumentError, ImportError) as error:
+        raise StoreError(
+            f"{DATABASE_VARIABLE} cannot be used: {error}. Write it as postgresql+psycopg://user:password@host/name and "
+            "install psycopg."
+        ) from error
+    engine = sa.create_engine(url, connect_args={"timeout": 30})
+    sa.event.listen(engine, "connect", _configure_sqlite)
+    sa.event.listen(engine, "begin", _begin_immediate)
+    return engine
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

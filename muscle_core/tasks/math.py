@@ -13,13 +13,15 @@ from typing import Any
 
 from muscle_core.tasks.base import Judgement, ParsedRow, field_text, rest_of
 
-_NUMBER = re.compile(r"[-+]?(?:\d[\d,]*)?\.?\d+")
+# A sign right after a digit is a minus or a range ("10-15"), not a part of the number.
+_NUMBER = re.compile(r"(?:(?<!\d)[-+])?[$€£]?(?:\d[\d,]*)?\.?\d+")
+_CURRENCY = re.compile(r"^([-+]?)[$€£]")
 _CALCULATION = re.compile(r"<<[^<>]*>>")
 
 
 def normalise_number(text: str) -> str | None:
     """Canonical form of a number: no commas, currency, percent or trailing zeros; None if it is not a number."""
-    cleaned = text.strip().replace(",", "").lstrip("$€£").rstrip(".%").strip()
+    cleaned = _CURRENCY.sub(r"\1", text.strip().replace(",", "")).rstrip(".%").strip()
     try:
         value = Decimal(cleaned)
     except InvalidOperation:
@@ -34,7 +36,7 @@ def extract_number(output: str) -> str | None:
     """Final number of a solution: after the last `####`, else the last number; None if there is none."""
     _, mark, tail = output.rpartition("####")
     if mark:
-        match = _NUMBER.search(tail.replace("$", ""))
+        match = _NUMBER.search(tail)
         return normalise_number(match.group()) if match else None
     numbers = _NUMBER.findall(output)
     return normalise_number(numbers[-1]) if numbers else None

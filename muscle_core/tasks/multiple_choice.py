@@ -27,7 +27,7 @@ class MultipleChoice:
         """Read PIQA, HellaSwag or plain field names.
 
         Raises:
-            ValueError: no question, fewer than 2 choices, equal choices, or no usable gold answer.
+            ValueError: no question, fewer than 2 choices, or no usable gold answer.
         """
         question = field_text(row, "question", "goal", "query", "ctx", "input")
         if question is None:
@@ -40,7 +40,7 @@ class MultipleChoice:
         gold_field = next((name for name in ("answer", "label", "gold") if row.get(name) is not None), None)
         if gold_field is None:
             raise ValueError("no gold answer (looked for the fields answer, label, gold)")
-        index = _gold_index(row[gold_field], choices)
+        index = _gold_index(row[gold_field], choices, is_label=gold_field == "label")
         return ParsedRow(
             input=question[1],
             gold=str(index),
@@ -66,17 +66,18 @@ def _choices(row: dict[str, Any]) -> tuple[list[str], tuple[str, ...]]:
     return [], ()
 
 
-def _gold_index(value: Any, choices: list[str]) -> int:
-    """A gold answer as an index, a letter, or the text of a choice."""
+def _gold_index(value: Any, choices: list[str], *, is_label: bool) -> int:
+    """A gold answer as an index, a letter, or the text of a choice; digits of a `label` are always an index."""
     if isinstance(value, bool):
         raise ValueError(f"the gold answer must be an index, a letter or a choice's text, got {value!r}")
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, str):
-        text = value.strip()
-        if text in choices:
-            return choices.index(text)
-        if text.lstrip("-").isdigit():
+        text, stripped = value.strip(), [choice.strip() for choice in choices]
+        is_number = text.removeprefix("-").isdecimal()
+        if text in stripped and not (is_label and is_number):
+            return stripped.index(text)
+        if is_number:
             value = int(text)
         elif len(text) == 1 and text.upper() in _LETTERS[: len(choices)]:
             return _LETTERS.index(text.upper())

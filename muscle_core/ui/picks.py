@@ -44,14 +44,14 @@ def choose(workspace: Workspace, *, with_compat: bool = False) -> Picks | None:
         dataset = datasets[_pick("Dataset", list(datasets), "dataset")]
         splits = sorted({split for dataset_id, split in comparable if dataset_id == dataset.id}, key=_test_first)
         split = _pick("Split", splits, "split") if len(splits) > 1 else splits[0]
-        group = {version.name: version for version in comparable[dataset.id, split]}
-        old_names = sorted(group, key=lambda name: (group[name].role == "compat", group[name].role != "old"))
-        old = group[_pick("Old version", old_names, "old")]
+        by_name = {version.name: version for version in comparable[dataset.id, split]}
+        old_names = sorted(by_name, key=lambda name: (by_name[name].role == "compat", by_name[name].role != "old"))
+        old = by_name[_pick("Old version", old_names, "old")]
         new_names = sorted(
-            (name for name in group if name != old.name),
-            key=lambda name: (group[name].role == "compat", group[name].role != "new"),
+            (name for name in by_name if name != old.name),
+            key=lambda name: (by_name[name].role == "compat", by_name[name].role != "new"),
         )
-        new = group[_pick("New version", new_names, "new")]
+        new = by_name[_pick("New version", new_names, "new")]
         compat = None
         if with_compat:
             variants = {

@@ -129,8 +129,8 @@ def _further_rates(comparison: Comparison) -> str:
     ]
     if comparison.relative_nfr is not None:
         lines.append(
-            f"| Relative NFR | {comparison.relative_nfr:.2f} | – | 1 means as many flips as two unrelated models of these "
-            "accuracies |"
+            f"| Relative NFR | {comparison.relative_nfr:.2f} | – | 1 means as many flips as two unrelated models of "
+            "these accuracies |"
         )
     if comparison.mcnemar_p is not None:
         lines.append(f"| McNemar p | {comparison.mcnemar_p:.2g} | exact, two-sided | test of equal accuracy |")

@@ -58,7 +58,8 @@ def _build(home: str, key: tuple[str, ...], _workspace: Workspace, _chosen: Pick
 def build(workspace: Workspace, chosen: Picks) -> pd.DataFrame:
     """One row a sample of the comparison, with readable answers."""
     versions = (chosen.old, chosen.new, chosen.compat)
-    key = tuple(f"{v.name}:{v.fingerprint}" if v else "-" for v in versions) + (chosen.dataset.id, chosen.split)
+    fingerprints = (f"{v.name}:{v.fingerprint}" if v else "-" for v in versions)
+    key = (*fingerprints, chosen.dataset.id, chosen.split)
     return _build(str(workspace.home), key, workspace, chosen)
 
 

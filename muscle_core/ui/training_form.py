@@ -6,7 +6,7 @@ import streamlit as st
 
 from muscle_core.actions.background import submit_compat
 from muscle_core.compat.config import INITIALISATIONS, SCHEDULES, STRATEGIES, CompatConfig
-from muscle_core.compat.presets import compat_preset, preset_names, preset_note
+from muscle_core.actions.presets import compat_preset, preset_names, preset_note
 from muscle_core.store import Workspace
 from muscle_core.ui.frame import errors_shown, plain
 from muscle_core.ui.picks import Picks
@@ -60,8 +60,8 @@ def show(workspace: Workspace, chosen: Picks) -> None:
         pressed = st.form_submit_button("Start training", type="primary", icon=":material/play_arrow:")
     if train_split == chosen.split:
         st.warning(
-            f"Training and comparison would use the same split ({plain(train_split)}): the figures would look better than "
-            "they are.",
+            f"Training and comparison would use the same split ({plain(train_split)}): the figures would look better "
+            "than they are.",
             icon=":material/warning:",
         )
     if pressed:
@@ -121,7 +121,7 @@ def _options(preset: str, defaults: CompatConfig) -> dict[str, object]:
                 0.05,
                 100.0,
                 float(defaults.temperature),
-                help="Divides all logits before the divergence.",
+                help="Divides all logits.",
             ),
         }
     return values

@@ -1,0 +1,49 @@
+# make demo      set up what is missing, load the demo into the workspace, serve the app
+# make test      set up what is missing, run the tests (browser and PostgreSQL tests where those are installed)
+# make lint      ruff and mypy
+# make test-slow the tests that take minutes
+# make rebuild-demo  make the demo's weights again from nothing (about 40 minutes)
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+PORT ?= 8501
+
+.PHONY: demo test test-slow lint rebuild-demo clean
+
+# torch first and alone: it decides which build the other packages are resolved against.
+$(STAMP): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed: make … PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(DEV_STAMP): $(STAMP) requirements-dev.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+demo: $(STAMP)
+	$(RUN) -m muscle_core demo
+	@echo
+	@echo "The workbench is at http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
+	$(RUN) -m streamlit run app.py --server.port $(PORT)
+
+test: $(DEV_STAMP)
+	$(RUN) -m pytest -m "not slow"
+
+test-slow: $(DEV_STAMP)
+	$(RUN) -m pytest -m slow
+
+lint: $(DEV_STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+rebuild-demo: $(STAMP)
+	$(RUN) -m muscle_core demo --rebuild
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
