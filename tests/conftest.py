@@ -195,3 +195,33 @@ def filled(workspace, tiny_bases: dict[str, Path]):
         template="Question : {input} Answer :",
     )
     return workspace
+
+
+def worker_pids(home: Path) -> list[int]:
+    """Workers (not their children) that serve a workspace."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if "worker" in process.cmdline() and process.environ().get("MUSCLE_HOME") == str(home):
+                found.append(process.pid)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+@pytest.fixture
+def stop_workers(tmp_path: Path):
+    """Ends the workers of this test's workspace when the test is over."""
+    import signal
+
+    import psutil
+
+    yield
+    for pid in worker_pids(tmp_path / "workspace"):
+        os.kill(pid, signal.SIGTERM)
+        try:
+            psutil.Process(pid).wait(timeout=90)
+        except psutil.NoSuchProcess:
+            continue

@@ -25,9 +25,9 @@ def compat_preset(name: str, **changes: object) -> CompatConfig:
         ConfigError: unknown preset, or a value that cannot work.
     """
     if name == "demo":
-        from muscle_core.demo.recipe import COMPAT_OPTIONS
+        from muscle_core.demo.catalog import compat_options
 
-        values: dict[str, object] = dict(COMPAT_OPTIONS)
+        values: dict[str, object] = compat_options()
     elif name in _PRESETS:
         values = dict(_PRESETS[name])
     else:
@@ -40,10 +40,7 @@ def preset_note(name: str) -> str:
     notes = {
         "default": "Starts from the old adapter, as the paper has it.",
         "scratch": "For versions without adapters: starts from a fresh one.",
+        "demo": "Tuned on the demo; starts from the new adapter, which did better there than the paper's old one.",
         "quick": "A short run to see that everything works; do not judge the method by it.",
     }
-    if name == "demo":
-        from muscle_core.demo.recipe import COMPAT_NOTE
-
-        return COMPAT_NOTE
     return notes.get(name, "")

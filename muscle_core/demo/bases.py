@@ -1,6 +1,6 @@
 """The demo's tokenizer and its two tiny Llama bases, pre-trained from nothing by the recipe.
 
-Run as a module to rebuild both bases: `python -m muscle_core.demo.bases [v1] [v2]`.
+Run as: python -m muscle_core.demo.bases VERSION [FOLDER].
 The weights are stored as float16 to keep the repository small and are always loaded back as float32, so
 adapters must be trained on the stored weights, never on the unrounded ones.
 """
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from muscle_core.demo.recipe import (
@@ -43,8 +43,8 @@ def base_folder(version: str) -> Path:
 def build_tokenizer() -> PreTrainedTokenizerFast:
     """Trains the byte-level BPE tokenizer that both versions share.
 
-    Digits are single tokens, so that sums can be learned digit by digit. The tokenizer adds neither BOS nor
-    EOS by itself: prompts and targets are tokenised apart, and the caller puts BOS first and EOS last.
+    Digits are single tokens, so that sums can be learned digit by digit. The tokenizer puts BOS
+    first; EOS is the caller's, as it ends answers, not prompts.
 
     Returns:
         The tokenizer; always the same one.
@@ -65,6 +65,9 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
             show_progress=False,
         ),
     )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{BEGIN} $A", special_tokens=[(BEGIN, tokenizer.token_to_id(BEGIN))]
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PAD,
@@ -79,7 +82,7 @@ def _packed_blocks(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], len
     """Tokenises documents and packs them end to end into blocks of one length."""
     begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
     stream: list[int] = []
-    for document in tokenizer(list(texts))["input_ids"]:
+    for document in tokenizer(list(texts), add_special_tokens=False)["input_ids"]:
         stream += [begin, *document, end]
     count = len(stream) // length
     return torch.tensor(stream[: count * length]).view(count, length)
@@ -157,7 +160,7 @@ def pretrain_base(
         torch.set_num_threads(threads_before)
         torch.use_deterministic_algorithms(deterministic_before)
     out_dir.mkdir(parents=True, exist_ok=True)
-    model.to(torch.float16).save_pretrained(out_dir)
+    model.half().save_pretrained(out_dir)
     tokenizer.save_pretrained(out_dir)
     return out_dir
 
@@ -195,12 +198,11 @@ def _train(
     return model
 
 
-def main(versions: list[str]) -> None:
-    """Rebuilds the named bases, or both, in the repository."""
-    tokenizer = build_tokenizer()
-    for version in versions or VERSIONS:
-        pretrain_base(version, tokenizer, base_folder(version), say=lambda line: print(line, flush=True))
+def main(version: str, folder: str = "") -> None:
+    """Rebuilds one base, into a folder or in the repository."""
+    out_dir = Path(folder) if folder else base_folder(version)
+    pretrain_base(version, build_tokenizer(), out_dir, say=lambda line: print(line, flush=True))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])

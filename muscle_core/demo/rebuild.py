@@ -15,10 +15,10 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-from muscle_core.compat.config import TaskConfig
 from muscle_core.compat.trainer import fit_task_adapter
 from muscle_core.datasets import build_samples
-from muscle_core.demo.recipe import TASK_OPTIONS, TASKS, TEMPLATES, VERSIONS, task_kind
+from muscle_core.demo.catalog import TASK_KINDS, TEMPLATES, task_config
+from muscle_core.demo.recipe import TASKS, VERSIONS
 from muscle_core.demo.world import task_rows
 from muscle_core.errors import ConfigError
 from muscle_core.models.spec import ModelSpec
@@ -30,7 +30,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 def training_samples(task: str) -> list[Sample]:
     """The demo's training split of a task."""
     rows = [(row["id"], row) for row in task_rows(task, "train")]
-    return build_samples(task_of(task_kind(task)), {"train": rows}, name=f"demo-{task}")
+    return build_samples(task_of(TASK_KINDS[task]), {"train": rows}, name=f"demo-{task}")
 
 
 def rebuild_weights(out: Path | None = None, *, say: Callable[[str], None] = print) -> Path:
@@ -62,7 +62,7 @@ def rebuild_weights(out: Path | None = None, *, say: Callable[[str], None] = pri
         for version in VERSIONS:
             base = ModelSpec(str(target / f"base-{version}"))
             adapter = target / f"{task}-{version}"
-            result = fit_task_adapter(base, samples, TEMPLATES[task], TaskConfig(**TASK_OPTIONS[task]), adapter)
+            result = fit_task_adapter(base, samples, TEMPLATES[task], task_config(task), adapter)
             shrink_adapter(adapter, f"base-{version}")
             say(f"{task} {version}: {result.seconds:.0f} s, last loss {result.last['loss']:.4f}")
     say(f"all: {time.monotonic() - started:.0f} s")

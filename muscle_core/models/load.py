@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from peft import PeftConfig, PeftModel
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -99,7 +99,7 @@ def load_base(spec: ModelSpec) -> Any:
         model: Any = AutoModelForCausalLM.from_pretrained(
             source, dtype=torch.float32, trust_remote_code=False, use_safetensors=None if options else True, **options
         )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"the model at {spec.base!r} cannot be loaded: {_first_line(error)}") from error
     if spec.is_gguf:
         # The weights are plain float32 now; with the marks of quantisation, saving and training would be refused.
@@ -181,7 +181,11 @@ def check_adapter(spec: ModelSpec, base: PreTrainedModel, *, other_base_is_fine:
     if kind != "LORA":
         raise ModelError(f"the adapter at {folder} is of type {kind}; only LORA adapters are supported.")
     layers = {name: module for name, module in base.named_modules() if isinstance(module, torch.nn.Linear)}
-    with safe_open(folder / "adapter_model.safetensors", framework="pt") as tensors:
+    try:
+        opened = safe_open(folder / "adapter_model.safetensors", framework="pt")
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"the adapter at {folder} cannot be read: {_first_line(error)}") from error
+    with opened as tensors:
         for key in tensors.keys():  # noqa: SIM118 - safe_open is not a dict
             name, mark, _ = key.removeprefix("base_model.model.").partition(".lora_")
             if not mark:

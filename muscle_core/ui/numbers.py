@@ -16,7 +16,9 @@ def counts(rate: Rate) -> str:
     """Numerator, denominator and interval of a rate."""
     if rate.denominator == 0:
         return "not defined: 0 samples"
-    return f"{rate.numerator:,} of {rate.denominator:,} · 95 % interval {rate.low * 100:.1f}–{rate.high * 100:.1f} %"
+    return (
+        f"{rate.numerator:,} of {rate.denominator:,} · 95 % interval {rate.low * 100:.1f}–{rate.high * 100:.1f}\u00a0%"
+    )
 
 
 def points(difference: float) -> str:

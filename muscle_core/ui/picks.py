@@ -8,6 +8,7 @@ import streamlit as st
 
 from muscle_core.actions.compare import trained_variants
 from muscle_core.store import Dataset, ModelVersion, Workspace, list_datasets, list_runs, list_versions
+from muscle_core.ui.url import linked_select
 
 _NO_COMPAT = "none"
 
@@ -41,37 +42,27 @@ def choose(workspace: Workspace, *, with_compat: bool = False) -> Picks | None:
     if not datasets:
         return None
     with st.sidebar:
-        dataset = datasets[_pick("Dataset", list(datasets), "dataset")]
+        dataset = datasets[linked_select("Dataset", list(datasets), "dataset")]
         splits = sorted({split for dataset_id, split in comparable if dataset_id == dataset.id}, key=_test_first)
-        split = _pick("Split", splits, "split") if len(splits) > 1 else splits[0]
+        split = linked_select("Split", splits, "split") if len(splits) > 1 else splits[0]
         by_name = {version.name: version for version in comparable[dataset.id, split]}
         old_names = sorted(by_name, key=lambda name: (by_name[name].role == "compat", by_name[name].role != "old"))
-        old = by_name[_pick("Old version", old_names, "old")]
+        old = by_name[linked_select("Old version", old_names, "old")]
         new_names = sorted(
             (name for name in by_name if name != old.name),
             key=lambda name: (by_name[name].role == "compat", by_name[name].role != "new"),
         )
-        new = by_name[_pick("New version", new_names, "new")]
+        new = by_name[linked_select("New version", new_names, "new")]
         compat = None
         if with_compat:
             variants = {
                 v.version.name: v.version for v in trained_variants(workspace, old, new, dataset, split) if v.run
             }
             if variants:
-                name = _pick("Compatibility version", [_NO_COMPAT, *variants], "compat")
+                name = linked_select("Compatibility version", [_NO_COMPAT, *variants], "compat")
                 compat = variants.get(name)
     return Picks(dataset, split, old, new, compat)
 
 
 def _test_first(split: str) -> tuple[bool, str]:
     return split != "test", split
-
-
-def _pick(label: str, options: list[str], key: str) -> str:
-    """A select box whose value is always written into the URL, also when it is the first option."""
-    if key not in st.session_state and key not in st.query_params:
-        st.session_state[key] = options[0]
-    if st.session_state.get(key) not in (None, *options):
-        st.session_state[key] = options[0]
-    chosen = st.selectbox(label, options, index=None, key=key, bind="query-params", placeholder=options[0])
-    return chosen if chosen in options else options[0]

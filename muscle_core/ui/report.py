@@ -6,7 +6,6 @@ import streamlit as st
 
 from muscle_core.comparison import Comparison
 from muscle_core.figures import quadrant_matrix, rates_chart, score_change_histogram
-from muscle_core.metrics import Rate
 from muscle_core.ui.frame import go, plain
 from muscle_core.ui.numbers import counts, percent, points
 
@@ -33,10 +32,17 @@ def join_warnings(comparison: Comparison) -> None:
         st.warning(f"Not in the figures: {plain('; '.join(lines))}.", icon=":material/warning:")
 
 
-def _figure(column: st.delta_generator.DeltaGenerator, label: str, rate: Rate | None, help_text: str) -> None:
-    if rate is not None:
-        column.metric(label, percent(rate.value), help=help_text, border=True)
-        column.caption(counts(rate))
+def _figure(
+    column: st.delta_generator.DeltaGenerator,
+    label: str,
+    value: str,
+    below: str,
+    help_text: str,
+    delta: str | None = None,
+) -> None:
+    with column.container(border=True, height="stretch"):
+        st.metric(label, value, delta=delta, help=help_text)
+        st.caption(below)
 
 
 def flip_figures(comparison: Comparison) -> None:
@@ -44,25 +50,24 @@ def flip_figures(comparison: Comparison) -> None:
     assert comparison.counts is not None
     assert comparison.accuracy_old is not None
     assert comparison.accuracy_new is not None
-    columns = st.columns(4)
+    assert comparison.nfr is not None
+    assert comparison.pfr is not None
     old, new = comparison.accuracy_old, comparison.accuracy_new
-    _figure(columns[0], "Accuracy, old version", old, "Share of samples that the old version gets right.")
-    with columns[1]:
-        st.metric(
-            "Accuracy, new version",
-            percent(new.value),
-            delta=points(new.value - old.value),
-            help="Share of samples that the new version gets right; below it the change, which is PFR minus NFR.",
-            border=True,
-        )
-        st.caption(counts(new))
-    _figure(
-        columns[2],
-        "Negative flip rate (NFR)",
-        comparison.nfr,
-        "Right before and wrong now, as a share of all samples (not only of those that were right).",
-    )
-    _figure(columns[3], "Positive flip rate (PFR)", comparison.pfr, "Wrong before and right now, as a share of all.")
+    change = points(new.value - old.value)
+    for column, label, rate, help_text, delta in zip(
+        st.columns(4),
+        ("Accuracy, old version", "Accuracy, new version", "Negative flip rate (NFR)", "Positive flip rate (PFR)"),
+        (old, new, comparison.nfr, comparison.pfr),
+        (
+            "Share of samples that the old version gets right.",
+            "Share of samples that the new version gets right, and its change, which is PFR minus NFR.",
+            "Right before and wrong now, as a share of all samples (not only of those that were right).",
+            "Wrong before and right now, as a share of all samples.",
+        ),
+        (None, change, None, None),
+        strict=True,
+    ):
+        _figure(column, label, percent(rate.value), counts(rate), help_text, delta)
     st.subheader("Quadrants", anchor=False)
     left, right = st.columns([3, 2])
     with left:
@@ -143,24 +148,32 @@ def score_figures(comparison: Comparison, score: str) -> None:
     name = SCORE_NAMES.get(score, score)
     st.subheader(plain(name), anchor=False)
     columns = st.columns(4)
-    columns[0].metric("Old version", f"{change.mean_old:.4f}", border=True)
-    columns[0].caption(f"mean of {change.n:,}")
-    columns[1].metric("New version", f"{change.mean_new:.4f}", delta=f"{change.mean_change.value:+.4f}", border=True)
-    columns[1].caption(f"95 % interval of the change {change.mean_change.low:+.4f} to {change.mean_change.high:+.4f}")
-    columns[2].metric(
+    interval = f"95 % interval of the change {change.mean_change.low:+.4f} to {change.mean_change.high:+.4f}"
+    _figure(
+        columns[0], "Old version", f"{change.mean_old:.4f}", f"mean of {change.n:,}", f"Mean {name} F1, old version."
+    )
+    _figure(
+        columns[1],
+        "New version",
+        f"{change.mean_new:.4f}",
+        f"mean of {change.n:,}; {interval}",
+        f"Mean {name} F1, new version.",
+        f"{change.mean_change.value:+.4f}",
+    )
+    _figure(
+        columns[2],
         "Regression",
         f"{change.regression.value:.4f}",
-        help="Mean over all samples of how much a sample became worse (0 where it did not).",
-        border=True,
+        f"{percent(change.regression_rate.value)} became worse: {counts(change.regression_rate)}",
+        "Mean over all samples of how much a sample became worse (0 where it did not).",
     )
-    columns[2].caption(f"worse: {percent(change.regression_rate.value)}, {counts(change.regression_rate)}")
-    columns[3].metric(
+    _figure(
+        columns[3],
         "Gain",
         f"{change.gain.value:.4f}",
-        help="Mean over all samples of how much a sample became better (0 where it did not).",
-        border=True,
+        f"{percent(change.gain_rate.value)} became better: {counts(change.gain_rate)}",
+        "Mean over all samples of how much a sample became better (0 where it did not).",
     )
-    columns[3].caption(f"better: {percent(change.gain_rate.value)}, {counts(change.gain_rate)}")
     with st.expander(f"Change of {name} sample by sample", expanded=score == "rouge1"):
         st.plotly_chart(
             score_change_histogram(comparison, score),

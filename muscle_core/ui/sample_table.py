@@ -11,18 +11,19 @@ from muscle_core.store import Workspace
 from muscle_core.ui import data
 from muscle_core.ui.frame import plain
 from muscle_core.ui.picks import Picks
+from muscle_core.ui.url import linked_select, publish, restore
 
 PAGE_SIZE = 25
 SAMPLE_KEY = "sample"
 _LABELS = {
     "Q4": "Q4 negative flips",
     "Q2": "Q2 positive flips",
-    "Q3 changed": "Q3 both wrong, changed",
-    "Q3 same": "Q3 both wrong, same",
+    "Q3": "Q3 both wrong",
+    "Q3-changed": "Q3 answer changed",
+    "Q3-same": "Q3 same answer",
     "Q1": "Q1 both right",
 }
-# A link to "Q3" (the quadrant matrix has one) means both halves of it.
-_PARTS = {"Q3": ("Q3 same", "Q3 changed")}
+_PARTS = {"Q3-changed": ("Q3 changed",), "Q3-same": ("Q3 same",)}
 
 
 @st.cache_resource(max_entries=8, show_spinner="Preparing the table …")
@@ -65,47 +66,45 @@ def build(workspace: Workspace, chosen: Picks) -> pd.DataFrame:
 
 def show(chosen: Picks, comparison: Comparison, frame: pd.DataFrame) -> None:
     """Draw filters, table and pages."""
-    judged = comparison.counts is not None
     quadrants: tuple[str, ...] = ()
+    if comparison.counts is not None:
+        counts = {key: len(filter_rows(frame, quadrants=_PARTS.get(key, (key,)))) for key in _LABELS}
+        restore("quadrant", None, lambda key: key is None or key in _LABELS)
+        picked = st.segmented_control(
+            "Quadrant",
+            list(_LABELS),
+            format_func=lambda key: f"{_LABELS[key]} ({counts[key]:,})",
+            key="quadrant",
+            help="Choose none to see all samples.",
+            wrap=True,
+        )
+        publish("quadrant", picked)
+        quadrants = _PARTS.get(picked, (picked,)) if picked else ()
     left, right = st.columns([3, 2])
-    if judged:
-        wanted = st.query_params.get("quadrant")
-        if wanted in _PARTS:
-            st.session_state["quadrant"] = None
-            quadrants = _PARTS[wanted]
-        with left:
-            picked = st.segmented_control(
-                "Quadrant",
-                list(_LABELS),
-                format_func=lambda key: f"{_LABELS[key]} ({len(filter_rows(frame, quadrants=[key])):,})",
-                key="quadrant",
-                bind="query-params",
-                help="Choose none to see all samples.",
-            )
-        quadrants = (picked,) if picked else quadrants
-    with right:
+    with left:
+        restore("search", "", lambda text: isinstance(text, str))
         search = st.text_input(
             "Search",
             key="search",
-            bind="query-params",
-            placeholder="words in question or answers",
+            placeholder="words in the input or the answers",
             help="All words must occur, in any order, in the input or one of the answers.",
         )
+        publish("search", search)
     columns = [c for c in ("input", "gold", "old_answer", "new_answer", "compat_answer", "sample_id") if c in frame]
     rows = filter_rows(frame, quadrants=quadrants, search=search or "", search_columns=columns)
     orders = _orders(frame)
-    sort_column, page_column, count_column = st.columns([2, 3, 2], vertical_alignment="bottom")
-    with sort_column:
-        order = st.selectbox("Sort by", list(orders), key="sort", bind="query-params")
+    with right:
+        order = linked_select("Sort by", list(orders), "sort")
     column, ascending = orders[order]
     if column is not None:
         rows = rows.sort_values(column, ascending=ascending, kind="stable")
     pages = page_count(len(rows), PAGE_SIZE)
-    with page_column:
-        if st.session_state.get("page", 1) > pages:
-            st.session_state["page"] = pages
-        page = st.pagination(pages, key="page", bind="query-params")
-    count_column.markdown(f"{len(rows):,} of {len(frame):,} samples")
+    left, right = st.columns([3, 2], vertical_alignment="center")
+    left.caption(f"{len(rows):,} of {len(frame):,} samples")
+    with right:
+        restore("page", 1, lambda number: isinstance(number, int) and 1 <= number <= pages, int)
+        page = st.pagination(pages, key="page")
+        publish("page", page if page > 1 else None)
     view = page_of(rows, page, PAGE_SIZE)
     if view.empty:
         st.info("No sample matches. Choose another quadrant or clear the search.", icon=":material/info:")
@@ -125,7 +124,11 @@ def _orders(frame: pd.DataFrame) -> dict[str, tuple[str | None, bool]]:
 
 def _table(chosen: Picks, view: pd.DataFrame, state: tuple[str, ...]) -> None:
     ids = list(view["sample_id"])
-    shown = view.drop(columns=[c for c in ("same_answer", "old_margin") if c in view])
+    order = ["quadrant", "input", "gold", "old_answer", "new_answer", "compat_answer"]
+    order += [c for c in view.columns if c.startswith("delta_")] + ["new_margin", "sample_id"]
+    shown = view[[c for c in order if c in view]].copy()
+    long_answers = chosen.dataset.task_kind == "summarization"
+    answer_width = 220 if long_answers else 110
     if shown["quadrant"].isna().all():
         shown = shown.drop(columns="quadrant")
     for column in ("input", "gold", "old_answer", "new_answer", "compat_answer"):
@@ -148,13 +151,13 @@ def _table(chosen: Picks, view: pd.DataFrame, state: tuple[str, ...]) -> None:
         height="content",
         alt="Samples of the chosen quadrant with gold answer and the answers of the versions",
         column_config={
-            "sample_id": st.column_config.TextColumn("Sample", width=150),
-            "quadrant": st.column_config.TextColumn("Quadrant", width=80),
-            "input": st.column_config.TextColumn("Input", width="large"),
-            "gold": st.column_config.TextColumn("Gold answer", width=150),
-            "old_answer": st.column_config.TextColumn("Old answer", width=150),
-            "new_answer": st.column_config.TextColumn("New answer", width=150),
-            "compat_answer": st.column_config.TextColumn("Compat answer", width=150),
+            "sample_id": st.column_config.TextColumn("Sample", width=130),
+            "quadrant": st.column_config.TextColumn("Quadrant", width=70),
+            "input": st.column_config.TextColumn("Input", width=300 if long_answers else 420),
+            "gold": st.column_config.TextColumn("Gold answer", width=answer_width),
+            "old_answer": st.column_config.TextColumn("Old answer", width=answer_width),
+            "new_answer": st.column_config.TextColumn("New answer", width=answer_width),
+            "compat_answer": st.column_config.TextColumn("Compat answer", width=answer_width),
             "new_margin": st.column_config.NumberColumn(
                 "New margin",
                 format="%.2f",

@@ -17,6 +17,7 @@ from muscle_core.ui import data
 from muscle_core.ui.frame import plain
 from muscle_core.ui.picks import Picks
 from muscle_core.ui.sample_table import SAMPLE_KEY
+from muscle_core.ui.url import publish, restore
 
 _BOX = "white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.5;font-size:0.95rem"
 
@@ -24,12 +25,9 @@ _BOX = "white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.5;font-size:0.
 def show(workspace: Workspace, chosen: Picks, comparison: Comparison) -> None:
     """Draw the sample whose id is in the URL, or say how to choose one."""
     st.subheader("Sample", anchor=False)
-    identity = st.text_input(
-        "Sample id",
-        key=SAMPLE_KEY,
-        bind="query-params",
-        placeholder="tick a row above, or type an id",
-    )
+    restore(SAMPLE_KEY, "", lambda text: isinstance(text, str))
+    identity = st.text_input("Sample id", key=SAMPLE_KEY, placeholder="tick a row above, or type an id")
+    publish(SAMPLE_KEY, identity)
     if not identity:
         st.info("Tick a row of the table to read its sample here.", icon=":material/touch_app:")
         return

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from muscle_core.actions.background import submit_compat
-from muscle_core.compat.config import INITIALISATIONS, SCHEDULES, STRATEGIES, CompatConfig
 from muscle_core.actions.presets import compat_preset, preset_names, preset_note
+from muscle_core.compat.config import INITIALISATIONS, SCHEDULES, STRATEGIES, CompatConfig
 from muscle_core.store import Workspace
 from muscle_core.ui.frame import errors_shown, plain
 from muscle_core.ui.picks import Picks

@@ -14,6 +14,7 @@ from muscle_core.store import Job, Workspace
 from muscle_core.ui.frame import go, plain
 from muscle_core.ui.numbers import duration, percent
 from muscle_core.ui.training_form import JOB_KEY
+from muscle_core.ui.url import publish, restore
 
 _MARKS = {
     "queued": "⏳ queued",
@@ -35,16 +36,14 @@ def show(workspace: Workspace) -> None:
         st.info("Nothing has been started yet.", icon=":material/info:")
         return
     by_id = {job.id[:8]: job for job in jobs}
-    if st.session_state.get(JOB_KEY) not in by_id:
-        st.session_state[JOB_KEY] = next(iter(by_id))
+    restore(JOB_KEY, next(iter(by_id)), lambda key: key in by_id)
     picked = st.selectbox(
         "Job",
         list(by_id),
         key=JOB_KEY,
-        bind="query-params",
-        index=None,
         format_func=lambda key: f"{_MARKS[by_id[key].state]} · {by_id[key].title} · {key}",
     )
+    publish(JOB_KEY, picked)
     job = by_id.get(picked or "", jobs[0])
     active = job.state in ACTIVE
     if active:

@@ -52,8 +52,10 @@ def test_a_prediction_that_is_no_number_is_kept_as_written():
 
 @pytest.mark.parametrize(
     ("flag", "correct"),
-    [(1, True), (0, False), ("1", True), ("0", False), (1.0, True), ("0.0", False), (True, True), (False, False)]
-    + [("true", True), ("FALSE", False), (" Yes ", True), ("no", False)],
+    [
+        *[(1, True), (1.0, True), (True, True), ("1", True), ("true", True), (" Yes ", True)],
+        *[(0, False), ("0", False), ("0.0", False), (False, False), ("FALSE", False), ("no", False)],
+    ],
 )
 def test_correct_flags_are_read(flag, correct):
     columns = ImportColumns(prediction="prediction", correct="correct")

@@ -9,7 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
+from conftest import worker_pids
 
 from muscle_core.actions.train import train_task
 from muscle_core.compat.config import CompatConfig, TaskConfig
@@ -91,8 +93,6 @@ def test_a_child_that_is_killed_fails_with_a_reason(ready: Workspace) -> None:
     job_id = _submit(ready, 100_000)
     worker = subprocess.Popen([sys.executable, "-m", "muscle_core", "worker", "--once"], cwd=Path.cwd())
     _wait(ready, job_id, lambda job: job.progress.get("done", 0) > 2)
-    import psutil
-
     children = psutil.Process(worker.pid).children()
     assert len(children) == 1
     os.kill(children[0].pid, signal.SIGKILL)
@@ -102,7 +102,7 @@ def test_a_child_that_is_killed_fails_with_a_reason(ready: Workspace) -> None:
     assert "signal 9" in str(job.error)
 
 
-def test_a_second_worker_is_refused_and_ensure_starts_only_one(workspace: Workspace) -> None:
+def test_a_second_worker_is_refused_and_ensure_starts_only_one(workspace: Workspace, stop_workers: None) -> None:
     assert not worker_alive(workspace)
     ensure_worker(workspace)
     deadline = time.monotonic() + 30
@@ -112,25 +112,12 @@ def test_a_second_worker_is_refused_and_ensure_starts_only_one(workspace: Worksp
     ensure_worker(workspace)
     with pytest.raises(JobError, match="already serves"):
         run_worker(workspace, once=True)
-    pids = _worker_pids(workspace)
+    pids = worker_pids(workspace.home)
     assert len(pids) == 1
     os.kill(pids[0], signal.SIGTERM)
     while worker_alive(workspace):
         assert time.monotonic() < deadline + 30
         time.sleep(0.1)
-
-
-def _worker_pids(workspace: Workspace) -> list[int]:
-    import psutil
-
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if "worker" in process.cmdline() and process.environ().get("MUSCLE_HOME") == str(workspace.home):
-                found.append(process.pid)
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
 
 
 def test_nothing_is_queued_where_the_inputs_cannot_be_used(ready: Workspace) -> None:

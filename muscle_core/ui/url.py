@@ -1,0 +1,63 @@
+"""Values that live in the URL, so that every view can be linked: read before a widget, written after it.
+
+Streamlit's own `bind="query-params"` leaves defaults out of the URL and stores formatted labels; a link must name
+everything it shows, in ids that do not change. A value is therefore taken from the URL where the URL changed
+(a link, or the browser's back button), else from the widget, else from the last visit to the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+_WRITTEN = "_written_to_url"
+
+
+def _written() -> dict[str, str]:
+    return st.session_state.setdefault(_WRITTEN, {})
+
+
+def restore(key: str, default: Any, valid: Callable[[Any], bool], parse: Callable[[str], Any] = str) -> None:
+    """Set a widget's value before it is drawn, where the URL or an earlier visit says so.
+
+    Args:
+        key: key of the widget and name of the URL parameter.
+        default: value where neither says anything usable.
+        valid: whether a value can be shown.
+        parse: turns the URL's text into a value; ValueError means unusable.
+    """
+    in_url, last = st.query_params.get(key), _written().get(key)
+    if in_url is not None and in_url != last:
+        text: str | None = in_url
+    elif key in st.session_state and valid(st.session_state[key]):
+        return
+    else:
+        text = last
+    try:
+        value = default if text is None else parse(text)
+    except ValueError:
+        value = default
+    st.session_state[key] = value if valid(value) else default
+
+
+def publish(key: str, value: Any) -> None:
+    """Write a widget's value into the URL; None and "" leave it out."""
+    text = None if value in (None, "") else str(value)
+    if text is None:
+        _written().pop(key, None)
+        if key in st.query_params:
+            del st.query_params[key]
+    else:
+        _written()[key] = text
+        if st.query_params.get(key) != text:
+            st.query_params[key] = text
+
+
+def linked_select(label: str, options: list[str], key: str, *, default: str | None = None, **widget: Any) -> str:
+    """A select box whose value lives in the URL."""
+    restore(key, default or options[0], lambda value: value in options)
+    chosen = st.selectbox(label, options, key=key, **widget)
+    publish(key, chosen)
+    return str(chosen)

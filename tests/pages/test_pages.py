@@ -1,0 +1,113 @@
+"""Every page by AppTest, started from app.py: with an empty workspace, and with a small real one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from muscle_core.actions.evaluate import evaluate
+from muscle_core.actions.train import train_compat, train_task
+from muscle_core.compat.config import CompatConfig, TaskConfig
+from muscle_core.store import Workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ("update_report", "samples", "masking", "training", "library")
+FAST = {"steps": 2, "batch_size": 4, "warmup_steps": 0, "lora_rank": 2, "lora_alpha": 4}
+
+
+def opened(page: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    if page != "update_report":
+        app = app.switch_page(f"pages/{page}.py").run()
+    assert not app.exception, app.exception
+    return app
+
+
+@pytest.fixture(autouse=True)
+def _fresh_caches() -> None:
+    import streamlit as st
+
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def small(filled: Workspace) -> Workspace:
+    """Two evaluated task versions and one evaluated compatibility adapter."""
+    for role in ("old", "new"):
+        train_task(filled, f"task-{role}", role, "choice", TaskConfig(**FAST), role=role)
+        evaluate(filled, f"task-{role}", "choice")
+    version = train_compat(filled, "task-old", "task-new", "choice", CompatConfig(**FAST))
+    evaluate(filled, version.name, "choice")
+    return filled
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_workspace_offers_the_demo(page: str, workspace: Workspace) -> None:
+    app = opened(page)
+    assert [button.label for button in app.button] == ["Load the demo"]
+    assert not app.error
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_small_workspace_is_shown_without_errors(page: str, small: Workspace) -> None:
+    app = opened(page)
+    assert not app.error
+    assert app.title[0].value
+
+
+def test_the_report_shows_the_figures_of_the_comparison(small: Workspace) -> None:
+    from muscle_core.actions.compare import compare_versions
+
+    comparison = compare_versions(small, "task-old", "task-new", "choice")
+    app = opened("update_report")
+    values = {metric.label: metric.value for metric in app.metric}
+    assert values["Negative flip rate (NFR)"] == f"{comparison.nfr.value * 100:.1f} %"
+    assert values["Accuracy, new version"] == f"{comparison.accuracy_new.value * 100:.1f} %"
+    labels = [button.label for button in app.button]
+    assert f"Q4 · {comparison.counts.q4:,} negative flips" in labels
+
+
+def test_the_quadrant_in_the_url_filters_the_samples(small: Workspace) -> None:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app.query_params["quadrant"] = "Q1"
+    app.run()
+    app = app.switch_page("pages/samples.py").run()
+    table = app.dataframe[0].value
+    assert set(table["quadrant"]) <= {"Q1"}
+    app.text_input(key="sample").set_value(str(table["sample_id"].iloc[0])).run()
+    assert not app.exception
+    assert any("both right" in str(element.value) for element in app.markdown)
+
+
+def test_masking_lists_plain_new_and_the_trained_adapter(small: Workspace) -> None:
+    table = opened("masking").dataframe[0].value
+    assert list(table["version"]) == ["task-new", "task-new-token_correctness-s0"]
+    assert table["accuracy"].iloc[0].endswith("]")
+
+
+def test_training_refuses_what_cannot_work_with_a_message(small: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened("training")
+    labels = [button.label for button in app.button]
+    assert "Start training" in labels
+
+
+def test_a_double_click_queues_one_job(small: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    from muscle_core.jobs import list_jobs
+
+    monkeypatch.setattr("muscle_core.actions.background.ensure_worker", lambda workspace: None)
+    monkeypatch.setattr("muscle_core.ui.training_jobs.ensure_worker", lambda workspace: None)
+    app = opened("training")
+    for _ in range(2):
+        next(button for button in app.button if button.label == "Start training").click().run()
+        assert not app.exception
+    assert [job.state for job in list_jobs(small)] == ["queued"]
+
+
+def test_text_from_data_is_never_interpreted() -> None:
+    from muscle_core.ui.frame import plain
+    from muscle_core.ui.sample_view import word_diff
+
+    assert "<script>" not in word_diff("a", "<script>alert(1)</script>")
+    assert plain("[x](javascript:y) $a$ :red[b]") == r"\[x\]\(javascript\:y\) \$a\$ \:red\[b\]"
