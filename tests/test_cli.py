@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import choice_rows
+from helpers import choice_rows
 
 from muscle_core.store import Workspace, list_datasets, list_runs, list_training_runs, list_versions
 

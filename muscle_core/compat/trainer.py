@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import psutil
 import torch
 from torch.utils.data import Dataset
-from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from muscle_core.compat.adapters import (
     Teachers,
@@ -24,7 +24,7 @@ from muscle_core.compat.adapters import (
 )
 from muscle_core.compat.config import CompatConfig, TaskConfig, TrainOptions
 from muscle_core.compat.losses import LossParts, gold_loss, muscle_loss
-from muscle_core.errors import DataError, JobError, raise_all
+from muscle_core.errors import ConfigError, DataError, JobError, raise_all
 from muscle_core.models.load import load_tokenizer
 from muscle_core.models.spec import ModelSpec
 from muscle_core.scoring.encode import EncodedPair, encode_pair
@@ -178,6 +178,8 @@ def _fit(
     report: Report,
     should_stop: ShouldStop,
 ) -> TrainingResult:
+    if out.exists():
+        raise ConfigError(f"the folder {out} exists; name a new one for the adapter.")
     set_seed(options.seed)
 
     def collate(batch: list[EncodedPair]) -> dict[str, torch.Tensor]:
@@ -214,6 +216,7 @@ def _fit(
             train_dataset=_Pairs(pairs),
             callbacks=[reporter],
         )
+        trainer.remove_callback(PrinterCallback)  # its summary line would only blur the log
         reporter.trainer = trainer
         started = reporter.clock = time.perf_counter()
         trainer.train()

@@ -44,19 +44,19 @@ class CorpusRecipe:
 CORPORA: dict[str, CorpusRecipe] = {
     "v1": CorpusRecipe(
         seed=101,
-        documents=24_000,
+        documents=30_000,
         authors=3,
         judgement_error=0.8,
-        sum_slips=0.06,
-        mix={"comparison": 0.4, "sums": 0.1, "story": 0.2, "talk": 0.2, "list": 0.1},
+        sum_slips=0.05,
+        mix={"comparison": 0.35, "sums": 0.1, "story": 0.2, "talk": 0.25, "list": 0.1},
     ),
     "v2": CorpusRecipe(
         seed=202,
-        documents=40_000,
+        documents=60_000,
         authors=4,
-        judgement_error=0.6,
-        sum_slips=0.02,
-        mix={"comparison": 0.35, "sums": 0.1, "story": 0.25, "talk": 0.2, "list": 0.1},
+        judgement_error=0.4,
+        sum_slips=0.01,
+        mix={"comparison": 0.3, "sums": 0.1, "story": 0.25, "talk": 0.25, "list": 0.1},
     ),
 }
 TOKENIZER_CORPUS = CorpusRecipe(
@@ -103,7 +103,7 @@ class BaseRecipe:
     weight_decay: float = 0.1
     hidden_size: int = 128
     intermediate_size: int = 384
-    layers: int = 4
+    layers: int = 3
     heads: int = 4
     max_positions: int = 256
     initial_spread: float = 0.06
@@ -111,8 +111,8 @@ class BaseRecipe:
 
 
 BASES: dict[str, BaseRecipe] = {
-    "v1": BaseRecipe(seed=11, steps=2000),
-    "v2": BaseRecipe(seed=22, steps=2800),
+    "v1": BaseRecipe(seed=11, steps=2600),
+    "v2": BaseRecipe(seed=22, steps=4000),
 }
 
 

@@ -97,7 +97,7 @@ def _problem(generator: random.Random) -> dict:
     """One word problem of two steps, with its worked steps and its kind of operation."""
     first_name, second_name = generator.sample(PEOPLE, 2)
     goods = generator.choice(GOODS) + "s"
-    start, change, last = (generator.randint(3, 99) for _ in range(3))
+    start, change, last = (generator.randint(2, 30) for _ in range(3))
     operation = generator.choice(_OPERATIONS)
     if operation == "add, add":
         question = (
@@ -120,7 +120,7 @@ def _problem(generator: random.Random) -> dict:
         )
         middle, result, signs = start - change, start - change + last, "-+"
     else:
-        start, change = generator.randint(3, 29), generator.randint(2, 9)
+        start, change = generator.randint(2, 9), generator.randint(2, 9)
         middle = start * change
         question = f"{first_name} buys {start} boxes of {change} {goods}"
         if operation == "multiply, add":
@@ -141,58 +141,31 @@ def _problem(generator: random.Random) -> dict:
 
 def _dialogue_row(generator: random.Random) -> dict:
     """One short chat of two people and its one- or two-sentence summary."""
-    one, two, third = generator.sample(PEOPLE, 3)
-    thing, other_thing = generator.sample(OBJECTS, 2)
-    place, other_place = generator.sample(PLACES, 2)
-    day, other_day = generator.sample(DAYS, 2)
-    hour, other_hour = generator.sample(range(1, 13), 2)
+    one, two = generator.sample(PEOPLE, 2)
+    thing, (place, other_place) = generator.choice(OBJECTS), generator.sample(PLACES, 2)
+    (day, other_day), hour = generator.sample(DAYS, 2), generator.randint(1, 12)
     price, lower_price = generator.randint(50, 99), generator.randint(10, 49)
     scene = generator.choice(("bring", "meeting", "lost", "sale", "trip"))
     if scene == "bring":
-        lines = [
-            f"{one}: Can you bring the {thing}?",
-            f"{two}: Sure, and the {other_thing}?",
-            f"{one}: No, {third} has one. Come to the {place} on {day} at {hour}.",
-            f"{two}: Ok!",
-        ]
-        summary = f"{two} will bring the {thing} to the {place} on {day} at {hour}. "
-        summary += f"{third} has the {other_thing}."
+        lines = [f"{one}: Can you bring the {thing}?", f"{two}: Sure, where to?"]
+        lines += [f"{one}: To the {place}, on {day} at {hour}.", f"{two}: Ok!"]
+        summary = f"{two} will bring the {thing} to the {place} on {day} at {hour}."
     elif scene == "meeting":
-        lines = [
-            f"{one}: Are we still meeting on {day} at {hour}?",
-            f"{two}: No, make it {other_day} at {other_hour}.",
-            f"{one}: At the {place}?",
-            f"{two}: Yes, and bring the {thing}. {third} wants it.",
-        ]
-        summary = f"{one} and {two} will meet at the {place} on {other_day} at {other_hour}. "
-        summary += f"{one} will bring the {thing} for {third}."
+        lines = [f"{one}: Are we still meeting on {day}?", f"{two}: No, make it {other_day} at {hour}."]
+        lines += [f"{one}: At the {place}?", f"{two}: Yes, and bring the {thing}."]
+        summary = f"{one} and {two} will meet at the {place} on {other_day} at {hour}. {one} will bring the {thing}."
     elif scene == "lost":
-        lines = [
-            f"{one}: I lost my {thing} near the {place}.",
-            f"{two}: I saw a {other_thing} there.",
-            f"{one}: That belongs to {third}.",
-            f"{two}: Then ask at the {other_place} on {day}.",
-        ]
-        summary = f"{one} lost the {thing} near the {place}. {two} saw the {other_thing} of {third}. "
-        summary += f"{one} can ask at the {other_place} on {day}."
+        lines = [f"{one}: I lost my {thing} near the {place}.", f"{two}: I saw it there on {day}!"]
+        lines += [f"{one}: Thanks, I will go and look."]
+        summary = f"{one} lost the {thing} near the {place}. {two} saw it on {day}."
     elif scene == "sale":
-        lines = [
-            f"{one}: Want to buy my {thing} for {price} euros?",
-            f"{two}: That is a lot. {lower_price}?",
-            f"{one}: Deal. {third} can fetch it.",
-            f"{two}: See you on {day} at the {place}.",
-        ]
-        summary = f"{two} will buy the {thing} from {one} for {lower_price} euros. "
-        summary += f"{third} will fetch it on {day} at the {place}."
+        lines = [f"{one}: Want to buy my {thing} for {price} euros?", f"{two}: That is a lot. {lower_price}?"]
+        lines += [f"{one}: Deal.", f"{two}: See you at the {place}."]
+        summary = f"{two} will buy the {thing} from {one} for {lower_price} euros at the {place}."
     else:
-        lines = [
-            f"{one}: Shall we go to the {place} or the {other_place}?",
-            f"{two}: The {other_place}, on {day}.",
-            f"{one}: {third} will come too. Who packs the {thing}?",
-            f"{two}: You do. I take the {other_thing}.",
-        ]
-        summary = f"{one}, {two} and {third} will go to the {other_place} on {day}. "
-        summary += f"{one} packs the {thing} and {two} the {other_thing}."
+        lines = [f"{one}: Shall we go to the {place} or the {other_place}?", f"{two}: The {other_place}, on {day}."]
+        lines += [f"{one}: Who packs the {thing}?", f"{two}: You do."]
+        summary = f"{one} and {two} will go to the {other_place} on {day}. {one} packs the {thing}."
     return {"dialogue": " ".join(lines), "summary": summary, "scene": scene}
 
 
@@ -305,14 +278,14 @@ def _sums(generator: random.Random, slips: float) -> str:
     for _ in range(4):
         sign = generator.choice("+-*")
         if sign == "*":
-            one, two = generator.randint(3, 29), generator.randint(2, 9)
+            one, two = generator.randint(2, 9), generator.randint(2, 9)
             result = one * two
         elif sign == "+":
-            one, two = generator.randint(2, 199), generator.randint(2, 99)
+            one, two = generator.randint(2, 81), generator.randint(2, 30)
             result = one + two
         else:
-            one = generator.randint(3, 260)
-            two = generator.randint(2, min(one, 150))
+            one = generator.randint(3, 81)
+            two = generator.randint(2, one)
             result = one - two
         if generator.random() < slips:
             result = _with_slip(generator, result)

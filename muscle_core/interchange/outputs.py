@@ -82,15 +82,17 @@ def read_texts(rows: Iterable[Row], columns: ImportColumns, *, what: str = "the 
     """Generated texts by sample id, from a second file.
 
     Raises:
-        DataError: a row lacks the id or the output column.
+        DataError: a row lacks the id or the output column, or an id occurs twice.
     """
     texts: dict[str, str] = {}
     problems = []
     for place, row in rows:
         if columns.id not in row or columns.output not in row:
             problems.append(f"{place}: needs the columns {columns.id!r} and {columns.output!r}, has {', '.join(row)}")
+        elif (identity := _identity(row[columns.id])) in texts:
+            problems.append(f"{place}: the id {identity!r} occurs twice")
         else:
-            texts[_identity(row[columns.id])] = _text(row[columns.output]) or ""
+            texts[identity] = _text(row[columns.output]) or ""
     raise_all(problems, DataError, f"{what} cannot be imported")
     return texts
 

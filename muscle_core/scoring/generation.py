@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from transformers import GenerationConfig, PreTrainedTokenizerBase
+from transformers import GenerationConfig, PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
 
 from muscle_core.scoring.encode import encode_prompt
 
@@ -16,6 +16,24 @@ class Generated(NamedTuple):
 
     text: str
     finish_reason: str
+
+
+class _StopStrings(StoppingCriteria):
+    """Ends a row when its new text holds a stop string.
+
+    transformers' own `stop_strings` also match across the border to the prompt, which cuts answers short.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str], width: int) -> None:
+        self.tokenizer, self.stop, self.width = tokenizer, stop, width
+        # A token is at least a byte, so a stop string ends within this many tokens.
+        self.reach = max(len(mark.encode()) for mark in stop) + 1
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> Any:
+        start = max(self.width, input_ids.shape[1] - self.reach)
+        texts = self.tokenizer.batch_decode(input_ids[:, start:], skip_special_tokens=True)
+        found = [any(mark in text for mark in self.stop) for text in texts]
+        return torch.tensor(found, device=input_ids.device)
 
 
 @torch.inference_mode()
@@ -47,15 +65,15 @@ def generate_greedy(
     for row, ids in enumerate(encoded):
         input_ids[row, width - len(ids) :] = torch.tensor(ids)
         attention_mask[row, width - len(ids) :] = 1
+    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    ends = _end_ids(tokenizer, plain.generation_config)
     config = GenerationConfig(
         max_new_tokens=max_new_tokens,
         do_sample=False,
         num_beams=1,
         pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        **({"stop_strings": list(stop)} if stop else {}),
+        eos_token_id=ends,
     )
-    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
     # generate() fills what `config` leaves open from the vendor's generation_config.json: a repetition penalty, say.
     vendor, plain.generation_config = plain.generation_config, GenerationConfig()
     try:
@@ -63,17 +81,24 @@ def generate_greedy(
             input_ids=input_ids.to(where),
             attention_mask=attention_mask.to(where),
             generation_config=config,
-            **({"tokenizer": tokenizer} if stop else {}),
+            stopping_criteria=StoppingCriteriaList([_StopStrings(tokenizer, stop, width)] if stop else []),
         )[:, width:]
     finally:
         plain.generation_config = vendor
-    return [_finish(tokenizer, row.tolist(), stop) for row in output]
+    return [_finish(tokenizer, row.tolist(), ends, stop) for row in output]
 
 
-def _finish(tokenizer: PreTrainedTokenizerBase, ids: list[int], stop: Sequence[str]) -> Generated:
-    ended = tokenizer.eos_token_id in ids
-    if ended:
-        ids = ids[: ids.index(tokenizer.eos_token_id)]
+def _end_ids(tokenizer: PreTrainedTokenizerBase, vendor: GenerationConfig) -> list[int]:
+    """EOS of the tokenizer, and what else the vendor lets an answer end with (Llama 3 has three such tokens)."""
+    named = vendor.eos_token_id
+    others = named if isinstance(named, list) else [] if named is None else [named]
+    return list(dict.fromkeys([tokenizer.eos_token_id, *others]))
+
+
+def _finish(tokenizer: PreTrainedTokenizerBase, ids: list[int], ends: list[int], stop: Sequence[str]) -> Generated:
+    first = next((position for position, token in enumerate(ids) if token in ends), None)
+    ended = first is not None
+    ids = ids[:first]
     text = str(tokenizer.decode(ids, skip_special_tokens=True))
     cuts = [position for position in (text.find(mark) for mark in stop) if position >= 0]
     if cuts:

@@ -62,6 +62,6 @@ def upgrade(engine: sa.Engine) -> None:
         ) from error
     except sa.exc.DatabaseError as error:
         raise StoreError(
-            f"the workspace database {where} cannot be opened: {error.orig}. If it is damaged, restore a backup or name "
-            "another workspace in MUSCLE_HOME."
+            f"the workspace database {where} cannot be opened: {error.orig}. If it is damaged, restore a backup or "
+            "name another workspace in MUSCLE_HOME."
         ) from error

@@ -84,8 +84,8 @@ def _cannot_train(chosen: Picks) -> str | None:
     for version in (chosen.old, chosen.new):
         if version.base is None:
             return (
-                f"{plain(version.name)} has imported outputs only, no weights, so nothing can be trained for this pair. "
-                "Choose two versions with weights in the sidebar."
+                f"{plain(version.name)} has imported outputs only, no weights, so nothing can be trained for this "
+                "pair. Choose two versions with weights in the sidebar."
             )
     return None
 

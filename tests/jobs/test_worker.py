@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import worker_pids
+from helpers import worker_pids
 
 from muscle_core.actions.train import train_task
 from muscle_core.compat.config import CompatConfig, TaskConfig

@@ -1,0 +1,96 @@
+"""The way of a newcomer through the app in a real Chromium: see flips, read one, train, see the adapter."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+from serving import served, settled
+
+pytestmark = pytest.mark.browser
+CHOICE = "dataset=demo-choice&old=demo-choice-v1&new=demo-choice-v2"
+
+
+def no_exception(page: Any) -> None:
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_a_cold_deep_link_opens_the_right_page_with_its_parameters(demo_home: Path, page: Any, tmp_path: Path) -> None:
+    with served(demo_home, tmp_path / "cold.log") as url:
+        page.goto(f"{url}/samples?{CHOICE}&quadrant=Q4&search=heaviest")
+        settled(page)
+        expect(page.get_by_role("heading", name="Samples", exact=True)).to_be_visible()
+        expect(page.get_by_label("Search")).to_have_value("heaviest")
+        assert re.search(r"/samples\?.*quadrant=Q4", page.url)
+        expect(page.get_by_text(re.compile(r"^\d+ of 1,000 samples$"))).to_be_visible()
+        expect(page.get_by_role("link", name="Update report")).to_be_visible()
+        no_exception(page)
+
+
+def test_an_empty_workspace_offers_and_loads_the_demo(page: Any, tmp_path: Path, stop_workers: None) -> None:
+    with served(tmp_path / "workspace", tmp_path / "empty.log") as url:
+        page.goto(url)
+        settled(page)
+        page.get_by_role("button", name="Load the demo").click()
+        expect(page.get_by_test_id("stProgress").first).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("Negative flip rate (NFR)")).to_be_visible(timeout=240_000)
+        no_exception(page)
+
+
+def test_back_returns_to_the_view_before(demo_url: str, page: Any) -> None:
+    page.goto(f"{demo_url}/samples?{CHOICE}&quadrant=Q4")
+    settled(page)
+    expect(page.get_by_role("radio", name=re.compile("^Q4"))).to_be_checked()
+    page.get_by_text(re.compile(r"^Q2 positive flips")).click()
+    expect(page).to_have_url(re.compile("quadrant=Q2"))
+    settled(page)
+    page.go_back()
+    expect(page).to_have_url(re.compile("quadrant=Q4"))
+    expect(page.get_by_role("radio", name=re.compile("^Q4"))).to_be_checked()
+
+
+def test_the_whole_story(demo_url: str, page: Any) -> None:
+    page.goto(demo_url)
+    settled(page)
+
+    # Pick a dataset; its versions follow. Then open what the update broke.
+    page.get_by_label("Dataset").click()
+    page.get_by_role("option", name="demo-choice").click()
+    settled(page)
+    expect(page.get_by_text("Negative flip rate (NFR)")).to_be_visible()
+    expect(page).to_have_url(re.compile("old=demo-choice-v1&new=demo-choice-v2"))
+    page.get_by_role("button", name=re.compile(r"^Q4 · \d+ negative flips")).click()
+    expect(page.get_by_role("heading", name="Samples", exact=True)).to_be_visible(timeout=30_000)
+    settled(page)
+    expect(page).to_have_url(re.compile("quadrant=Q4"))
+
+    # Tick the first row: the canvas has no elements, so click where its check box is drawn.
+    table = page.get_by_test_id("stDataFrame").first
+    table.scroll_into_view_if_needed()
+    box = table.bounding_box()
+    page.mouse.click(box["x"] + 17, box["y"] + 52)
+    expect(page.get_by_text("negative flip: right before, wrong now")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Choices with log-likelihood")).to_be_visible()
+    expect(page).to_have_url(re.compile("sample=choice-test-"))
+
+    # Train an adapter, short, and watch the progress move.
+    page.get_by_role("link", name="Training").click()
+    expect(page.get_by_role("heading", name="Training", exact=True)).to_be_visible(timeout=30_000)
+    settled(page)
+    page.get_by_label("Steps", exact=True).fill("40")
+    page.get_by_role("button", name="Start training").click()
+    bar = page.get_by_role("progressbar")
+    expect(bar.first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text(re.compile(r"training: \d+ of 40"))).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("Trained and evaluated", exact=False)).to_be_visible(timeout=240_000)
+
+    # The finished adapter stands beside the plain new version.
+    page.get_by_role("button", name="See it in Masking").click()
+    expect(page.get_by_role("heading", name="Masking", exact=True)).to_be_visible(timeout=30_000)
+    settled(page)
+    expect(page.get_by_text("negative flip rate – less is better")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text(re.compile("token_correctness, from"), exact=False).first).to_be_visible()
+    no_exception(page)

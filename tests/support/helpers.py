@@ -1,0 +1,74 @@
+"""What several tests build: tiny real models, small data sets, and a look at running workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_WORDS = "the a cat dog bird house tree runs sleeps eats one two three four five Question Answer : ? . , and or is"
+
+
+def make_tiny_base(folder: Path, *, seed: int, hidden: int = 32, extra_token: str | None = None) -> Path:
+    """A real Llama of a few thousand parameters with a real byte-level BPE tokenizer, in Hugging Face format."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<pad>", "<bos>", "<eos>"] + ([extra_token] if extra_token else [])
+    tokenizer.train_from_iterator(
+        [_WORDS] * 20,
+        trainers.BpeTrainer(
+            vocab_size=320,
+            special_tokens=special,
+            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+            show_progress=False,
+        ),
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", 1)])
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<bos>", eos_token="<eos>")
+    torch.manual_seed(seed)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(fast),
+            hidden_size=hidden,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=256,
+            initializer_range=0.3,  # far from uniform, so that argmax and rankings mean something
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=2,
+        )
+    )
+    model.save_pretrained(folder)
+    fast.save_pretrained(folder)
+    return folder
+
+
+CHOICES = ["cat", "dog", "bird"]
+
+
+def choice_rows(count: int, offset: int = 0) -> list[dict]:
+    """Small multiple-choice rows whose gold answer alternates."""
+    return [
+        {"id": f"c{n}", "question": f"the {CHOICES[n % 3]} runs {n} ?", "choices": CHOICES, "answer": (n * 7) % 3}
+        for n in range(offset, offset + count)
+    ]
+
+
+def worker_pids(home: Path) -> list[int]:
+    """Workers (not their children) that serve a workspace."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if "worker" in process.cmdline() and process.environ().get("MUSCLE_HOME") == str(home):
+                found.append(process.pid)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
