@@ -44,9 +44,9 @@ class CorpusRecipe:
 CORPORA: dict[str, CorpusRecipe] = {
     "v1": CorpusRecipe(
         seed=101,
-        documents=30_000,
+        documents=35_000,
         authors=3,
-        judgement_error=0.8,
+        judgement_error=0.6,
         sum_slips=0.05,
         mix={"comparison": 0.35, "sums": 0.1, "story": 0.2, "talk": 0.25, "list": 0.1},
     ),
@@ -54,7 +54,7 @@ CORPORA: dict[str, CorpusRecipe] = {
         seed=202,
         documents=60_000,
         authors=4,
-        judgement_error=0.4,
+        judgement_error=0.45,
         sum_slips=0.01,
         mix={"comparison": 0.3, "sums": 0.1, "story": 0.25, "talk": 0.25, "list": 0.1},
     ),
@@ -111,8 +111,8 @@ class BaseRecipe:
 
 
 BASES: dict[str, BaseRecipe] = {
-    "v1": BaseRecipe(seed=11, steps=2600),
-    "v2": BaseRecipe(seed=22, steps=4000),
+    "v1": BaseRecipe(seed=11, steps=3000),
+    "v2": BaseRecipe(seed=22, steps=3600),
 }
 
 

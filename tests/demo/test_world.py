@@ -143,7 +143,7 @@ def test_dialogue_summaries_name_only_what_was_said():
         assert {name for name in OBJECTS if re.search(rf"\b{name}\b", row["summary"])} <= said_objects
         speakers = re.findall(r"(\w+):", row["dialogue"])
         assert len(set(speakers)) == 2
-        assert len(speakers) == 4
+        assert len(speakers) in (3, 4)
 
 
 def test_no_object_name_starts_another():
