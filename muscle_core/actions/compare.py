@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import pandas as pd
@@ -133,12 +134,20 @@ def compare_trained(
     )
     table = table.rename(columns={"strategy": "version"})
     facts = {v.version.name: v.training for v in variants}
-    for column in ("strategy", "initialisation", "seed"):
-        table[column] = [getattr(facts.get(name), column, None) for name in table["version"]]
+    for column in ("strategy", "initialisation", "seed", "split"):
+        table[column] = _objects(getattr(facts.get(name), column, None) for name in table["version"])
     for column in ("steps", "old_share", "seconds"):
-        table[column] = [facts[name].summary[column] if name in facts else None for name in table["version"]]
-    table["label"] = [
-        f"{row.strategy}, from {row.initialisation}, seed {row.seed:.0f}" if row.strategy else row.version
-        for row in table.itertuples()
-    ]
+        table[column] = _objects(facts[name].summary[column] if name in facts else None for name in table["version"])
+    table["label"] = _objects(_label(name, facts.get(name)) for name in table["version"])
     return table
+
+
+def _objects(values: Iterable[object]) -> pd.Series:
+    """A column that keeps None; pandas would turn it into a NaN, which counts as true."""
+    return pd.Series(list(values), dtype=object)
+
+
+def _label(name: str, training: TrainingRun | None) -> str:
+    if training is None:
+        return name
+    return f"{training.strategy}, from {training.initialisation}, seed {training.seed}"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
 import traceback
 from typing import Any
 
+import sqlalchemy as sa
+
 from muscle_core.errors import Cancelled, MuscleError
-from muscle_core.jobs import finish, get_job, write_progress
+from muscle_core.jobs import TOKEN_VARIABLE, finish, get_job, write_progress
 from muscle_core.store import Workspace
 
 _WRITE_SECONDS = 0.5
@@ -18,8 +21,8 @@ _WRITE_SECONDS = 0.5
 class _Progress:
     """Writes progress to the database at most twice a second, and holds the stop request."""
 
-    def __init__(self, workspace: Workspace, job_id: str) -> None:
-        self.workspace, self.job_id = workspace, job_id
+    def __init__(self, workspace: Workspace, job_id: str, token: str | None) -> None:
+        self.workspace, self.job_id, self.token = workspace, job_id, token
         self.stop_requested = False
         self._written = 0.0
         signal.signal(signal.SIGTERM, self._on_signal)
@@ -35,7 +38,13 @@ class _Progress:
         if now - self._written < _WRITE_SECONDS and done < total:
             return
         self._written = now
-        write_progress(self.workspace, self.job_id, {"stage": stage, "done": done, "total": total, **facts})
+        progress = {"stage": stage, "done": done, "total": total, **facts}
+        try:
+            still_ours = write_progress(self.workspace, self.job_id, self.token, progress)
+        except sa.exc.OperationalError:
+            return  # progress is for the eye; the work goes on
+        # Given up as lost (its worker died) or taken over: whoever has it now must not be disturbed.
+        self.stop_requested |= not still_ours
 
 
 def _evaluate(workspace: Workspace, payload: dict[str, Any], progress: _Progress, job_id: str) -> dict[str, Any]:
@@ -76,7 +85,13 @@ def _train_compat(workspace: Workspace, payload: dict[str, Any], progress: _Prog
     )
     evaluation = {"versions": [version.name], "dataset": payload["dataset"], "split": payload["test_split"]}
     result = _evaluate(workspace, {**evaluation, "limit": None}, progress, job_id)
-    return {**result, "version": version.name, "old": payload["old"], "new": payload["new"]}
+    return {
+        **result,
+        "version": version.name,
+        "old": payload["old"],
+        "new": payload["new"],
+        "split": payload["test_split"],
+    }
 
 
 def _load_demo(workspace: Workspace, payload: dict[str, Any], progress: _Progress, job_id: str) -> dict[str, Any]:
@@ -92,23 +107,27 @@ _RUNNERS = {"evaluate": _evaluate, "train_compat": _train_compat, "load_demo": _
 def run_job(workspace: Workspace, job_id: str) -> str:
     """Run a job that this machine's worker has claimed; returns its final state."""
     job = get_job(workspace, job_id)
-    progress = _Progress(workspace, job.id)
+    token = os.environ.get(TOKEN_VARIABLE)
+    progress = _Progress(workspace, job.id, token)
     try:
         result = _RUNNERS[job.kind](workspace, job.payload, progress, job.id)
     except Cancelled as error:
         print(error, flush=True)
-        finish(workspace, job.id, "cancelled", error=str(error))
-        return "cancelled"
+        if get_job(workspace, job.id).cancel_requested:
+            finish(workspace, job.id, token, "cancelled", error=str(error))
+            return "cancelled"
+        finish(workspace, job.id, token, "lost", error=f"the worker was stopped: {error} Submit the job again.")
+        return "lost"
     except MuscleError as error:
         print(error, flush=True)
-        finish(workspace, job.id, "failed", error=str(error))
+        finish(workspace, job.id, token, "failed", error=str(error))
         return "failed"
     except Exception as error:
         traceback.print_exc()
         text = f"unexpected {type(error).__name__}: {error}. This is a bug; the log holds the details."
-        finish(workspace, job.id, "failed", error=text, traceback=traceback.format_exc())
+        finish(workspace, job.id, token, "failed", error=text, traceback=traceback.format_exc())
         return "failed"
-    finish(workspace, job.id, "succeeded", result=result)
+    finish(workspace, job.id, token, "succeeded", result=result)
     return "succeeded"
 
 

@@ -11,11 +11,12 @@ from muscle_core.jobs.queue import (
     submit,
     write_progress,
 )
-from muscle_core.jobs.worker import ensure_worker, run_worker, worker_alive
+from muscle_core.jobs.worker import TOKEN_VARIABLE, ensure_worker, run_worker, worker_alive
 
 __all__ = [
     "ACTIVE",
     "FINAL",
+    "TOKEN_VARIABLE",
     "Submission",
     "ensure_worker",
     "finish",

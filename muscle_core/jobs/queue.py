@@ -1,7 +1,7 @@
 """The job queue: submit, claim, beat, finish, cancel. Every change is one transaction.
 
 States: queued -> running -> succeeded | failed; running -> cancelling -> cancelled; a job whose worker died
-becomes lost. A claim draws a new token, and only its holder may write the job afterwards.
+becomes lost. A claim draws a new token, and only its holder may write progress or an end afterwards.
 """
 
 from __future__ import annotations
@@ -69,6 +69,12 @@ def list_jobs(workspace: Workspace, limit: int = 100) -> list[Job]:
         return list(session.scalars(sa.select(Job).order_by(Job.created_at.desc()).limit(limit)))
 
 
+def has_queued(workspace: Workspace) -> bool:
+    """Whether a job waits for a worker."""
+    with workspace.reading() as session:
+        return session.scalar(sa.select(Job.id).where(Job.state == "queued").limit(1)) is not None
+
+
 def claim(workspace: Workspace, worker: str) -> Job | None:
     """Take the oldest queued job; of several workers exactly one gets it."""
     with workspace.writing() as session:
@@ -90,37 +96,41 @@ def beat(workspace: Workspace, job: Job) -> str:
     """Renew the lease: "go", "cancel" where that was asked for, or "gone" where the job is no longer ours."""
     with workspace.writing() as session:
         changed = session.execute(
-            sa.update(Job)
-            .where(Job.id == job.id, Job.token == job.token, Job.state.in_(("running", "cancelling")))
-            .values(heartbeat=time.time())
-            .returning(Job.cancel_requested)
+            sa.update(Job).where(_ours(job.id, job.token)).values(heartbeat=time.time()).returning(Job.cancel_requested)
         ).first()
     if changed is None:
         return "gone"
     return "cancel" if changed[0] else "go"
 
 
-def write_progress(workspace: Workspace, job_id: str, progress: dict[str, Any]) -> None:
-    """Record progress for the pages."""
+def _ours(job_id: str, token: str | None) -> sa.ColumnElement[bool]:
+    """The job, as long as it is under way and has not been taken over or given up."""
+    return sa.and_(Job.id == job_id, Job.token == token, Job.state.in_(("running", "cancelling")))
+
+
+def write_progress(workspace: Workspace, job_id: str, token: str | None, progress: dict[str, Any]) -> bool:
+    """Record progress for the pages; False where the job is no longer the holder's of this token."""
     with workspace.writing() as session:
-        session.execute(sa.update(Job).where(Job.id == job_id).values(progress=progress))
+        result = session.execute(sa.update(Job).where(_ours(job_id, token)).values(progress=progress))
+        return bool(result.rowcount)  # type: ignore[attr-defined]
 
 
 def finish(
     workspace: Workspace,
     job_id: str,
+    token: str | None,
     state: str,
     *,
     result: dict[str, Any] | None = None,
     error: str | None = None,
     traceback: str | None = None,
 ) -> None:
-    """End a job that is under way; a job that is already over keeps its end."""
+    """End a job that is under way and ours; a job that is already over, or another's now, is left alone."""
     assert state in FINAL
     with workspace.writing() as session:
         session.execute(
             sa.update(Job)
-            .where(Job.id == job_id, Job.state.in_(("running", "cancelling")))
+            .where(_ours(job_id, token))
             .values(state=state, result=result, error=error, traceback=traceback, finished_at=now())
         )
 

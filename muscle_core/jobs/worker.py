@@ -27,6 +27,7 @@ from muscle_core.store.workspace import HOME_VARIABLE, Workspace
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 60.0  # between asking a child to stop and killing it
 CHILD_MODULE = "muscle_core.actions.run_job"
+TOKEN_VARIABLE = "MUSCLE_JOB_TOKEN"  # proves to the queue that the child works for the claim that started it
 
 
 def _take_lock(workspace: Workspace, patience: float = 0.0) -> IO[str] | None:
@@ -96,33 +97,32 @@ def run_worker(workspace: Workspace, *, idle_exit: float | None = None, once: bo
     jobs_run, idle_since = 0, time.monotonic()
     try:
         while not stopping:
-            queue.mark_lost(workspace)
-            job = queue.claim(workspace, name)
-            if job is not None:
-                _run_job(workspace, job, lambda: stopping)
-                jobs_run, idle_since = jobs_run + 1, time.monotonic()
-                continue
+            try:
+                queue.mark_lost(workspace)
+                job = queue.claim(workspace, name)
+                if job is not None:
+                    _run_job(workspace, job, lambda: stopping)
+                    jobs_run, idle_since = jobs_run + 1, time.monotonic()
+                    continue
+            except sa.exc.OperationalError as error:
+                print(f"the database does not answer, trying again: {error.orig}", flush=True)
             if once or (idle_exit is not None and time.monotonic() - idle_since > idle_exit):
                 break
             time.sleep(POLL_SECONDS)
     finally:
         lock.close()
+    if not stopping and not once and queue.has_queued(workspace):
+        ensure_worker(workspace)  # submitted between the last look and the release of the lock
     return jobs_run
 
 
 def _run_job(workspace: Workspace, job: Job, worker_stops: Callable[[], bool]) -> None:
     """Run one job in a child; its own last words decide the state, a silent death counts as failed."""
-    folder = workspace.job_folder(job.id)
-    with (folder / "log.txt").open("ab") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-m", CHILD_MODULE, job.id],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env={**os.environ, HOME_VARIABLE: str(workspace.home), "PYTHONUNBUFFERED": "1"},
-            cwd=_import_root(),
-        )
+    try:
+        child = _start_child(workspace, job)
+    except OSError as error:
+        queue.finish(workspace, job.id, job.token, "failed", error=f"the job could not be started: {error}.")
+        return
     asked_at: float | None = None
     while child.poll() is None:
         time.sleep(POLL_SECONDS)
@@ -136,15 +136,30 @@ def _run_job(workspace: Workspace, job: Job, worker_stops: Callable[[], bool]) -
             asked_at = time.monotonic()
         elif asked_at is not None and time.monotonic() - asked_at > GRACE_SECONDS:
             child.kill()
-    if queue.get_job(workspace, job.id).state in queue.ACTIVE:
-        how = f"by signal {-child.returncode}" if child.returncode < 0 else f"with exit code {child.returncode}"
-        state = "cancelled" if asked_at is not None else "failed"
-        message = (
-            None
-            if state == "cancelled"
-            else (
-                f"the process of this job ended {how} without a result; its log tells more "
-                "(signal 9 usually means that the machine ran out of memory)."
-            )
+    how = f"by signal {-child.returncode}" if child.returncode < 0 else f"with exit code {child.returncode}"
+    queue.finish(  # changes nothing where the child has ended the job itself
+        workspace,
+        job.id,
+        job.token,
+        "failed",
+        error=f"the process of this job ended {how} without a result; its log tells more (signal 9 usually means that "
+        "the machine ran out of memory).",
+    )
+
+
+def _start_child(workspace: Workspace, job: Job) -> subprocess.Popen[bytes]:
+    with (workspace.job_folder(job.id) / "log.txt").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", CHILD_MODULE, job.id],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={
+                **os.environ,
+                HOME_VARIABLE: str(workspace.home),
+                TOKEN_VARIABLE: str(job.token),
+                "PYTHONUNBUFFERED": "1",
+            },
+            cwd=_import_root(),
         )
-        queue.finish(workspace, job.id, state, error=message)

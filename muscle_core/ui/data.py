@@ -66,6 +66,6 @@ def answer_text(sample: Sample, prediction: Any) -> str:
     """A prediction as people read it: the choice's text, the number, or the text; "no answer" for none."""
     if prediction is None or prediction is pd.NA or (isinstance(prediction, float) and pd.isna(prediction)):
         return "(no answer found)"
-    if sample.choices and str(prediction).isdigit() and int(prediction) < len(sample.choices):
+    if sample.choices and str(prediction).isdecimal() and int(prediction) < len(sample.choices):
         return sample.choices[int(prediction)]
     return str(prediction)

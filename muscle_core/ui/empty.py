@@ -8,6 +8,7 @@ from muscle_core.actions.background import submit_demo
 from muscle_core.jobs import ACTIVE, list_jobs
 from muscle_core.store import Job, Workspace
 from muscle_core.ui.frame import errors_shown, plain
+from muscle_core.ui.worker import keep_worker
 
 
 def offer_demo(workspace: Workspace) -> None:
@@ -40,6 +41,7 @@ def _demo_progress(workspace: Workspace) -> None:
     job: Job = next(job for job in list_jobs(workspace) if job.kind == "load_demo")
     if job.state not in ACTIVE:
         st.rerun()
+    keep_worker(workspace, job)
     progress = job.progress
     share = progress["done"] / max(progress["total"], 1) if progress else 0.0
     st.progress(min(share, 1.0), text=plain(progress["stage"]) if progress else "Waiting for the worker …")

@@ -15,6 +15,7 @@ import streamlit as st
 
 from muscle_core.errors import MuscleError
 from muscle_core.store import Workspace
+from muscle_core.ui.url import forget
 
 _ROUTED = "_routed_by_app"
 _PENDING = "_pending_deep_link"
@@ -84,14 +85,21 @@ def errors_shown() -> Iterator[None]:
         st.stop()
 
 
-def go(page: str, **parameters: Any) -> None:
-    """Open another page, keeping the picks and setting some URL parameters."""
-    keep = st.query_params.to_dict()
-    st.switch_page(PAGES[page].file, query_params={**keep, **parameters})
+def go(page: str, *, afresh: tuple[str, ...] = (), **parameters: Any) -> None:
+    """Open another page, keeping the picks and setting some URL parameters.
+
+    Args:
+        page: key of the page.
+        afresh: URL parameters that must not be carried over from an earlier visit.
+        **parameters: URL parameters to set.
+    """
+    forget(*afresh)
+    st.switch_page(PAGES[page].file, query_params={**st.query_params.to_dict(), **parameters})
 
 
 def plain(text: str) -> str:
     """Text from data made safe for Markdown: it is shown as it is, never interpreted."""
-    for sign in "\\`*_{}[]()<>#+-!|~$:":
+    text = text.replace("&", "&amp;")  # else "&lt;" in the data would be shown as "<"
+    for sign in "\\`*_{}[]()<>#+-=!|~$:.@":
         text = text.replace(sign, "\\" + sign)
     return text

@@ -36,6 +36,12 @@ def show(workspace: Workspace, chosen: Picks, variants: list[TrainedVariant]) ->
         if st.button("Evaluate them", icon=":material/play_arrow:"):
             submit_evaluation(workspace, missing, chosen.dataset.name, split=chosen.split)
             go("training")
+    leaked = [variant.version.name for variant in variants if variant.training.split == chosen.split]
+    if leaked:
+        st.warning(
+            f"Trained on the split that is compared here, so their figures are too good: {plain(', '.join(leaked))}.",
+            icon=":material/warning:",
+        )
     frame = compare_trained(workspace, chosen.old.name, chosen.new.name, chosen.dataset.name, split=chosen.split)
     st.dataframe(
         readable(frame),
@@ -46,7 +52,7 @@ def show(workspace: Workspace, chosen: Picks, variants: list[TrainedVariant]) ->
         column_config={"version": st.column_config.TextColumn("version", pinned=True)},
     )
     st.caption(
-        f"All rates are shares of the {int(frame['n'].iloc[0]):,} samples; brackets hold 95 % intervals. Changes are "
+        "All rates are shares of the samples in column n; brackets hold 95 % intervals. Changes are "
         "against the plain new version on the same samples (paired bootstrap; p from the exact McNemar test). The "
         "p-values are not corrected for comparing several strategies."
     )
@@ -68,7 +74,11 @@ def readable(frame: pd.DataFrame) -> pd.DataFrame:
     """The columns people compare, as text with intervals."""
     rows = []
     for row in frame.to_dict("records"):
-        cells = {"version": row["version"], "strategy": row["strategy"] or "– (plain new version)"}
+        cells = {
+            "version": row["version"],
+            "strategy": row["strategy"] or "– (plain new version)",
+            "n": f"{int(row['n']):,}",
+        }
         if _known(row.get("accuracy")):
             cells |= {
                 "accuracy": _with_interval(row, "accuracy"),

@@ -82,7 +82,7 @@ def flip_figures(comparison: Comparison) -> None:
         )
         points_picked = picked["selection"]["points"] if picked else []
         if points_picked:
-            go("samples", quadrant=_key_of(points_picked[0]))
+            open_quadrant(_key_of(points_picked[0]))
         st.caption("Click a quadrant to read its samples, or use the buttons.")
     with right:
         values = {
@@ -99,7 +99,7 @@ def flip_figures(comparison: Comparison) -> None:
                 width="stretch",
                 type="primary" if key == "Q4" else "secondary",
             ):
-                go("samples", quadrant=key)
+                open_quadrant(key)
         st.caption(
             f"Of the both-wrong, {comparison.counts.q3_changed:,} changed their answer and "
             f"{comparison.counts.q3_same:,} kept it."
@@ -112,6 +112,11 @@ def flip_figures(comparison: Comparison) -> None:
             alt="Accuracy of both versions and flip rates with 95 % intervals",
         )
         st.markdown(_further_rates(comparison))
+
+
+def open_quadrant(quadrant: str) -> None:
+    """Open all samples of a quadrant, without the filters of an earlier visit."""
+    go("samples", afresh=("search", "page", "sample", "sort"), quadrant=quadrant)
 
 
 def _key_of(point: dict) -> str:
@@ -200,6 +205,8 @@ def samples_csv(comparison: Comparison) -> str:
     for column in frame.columns:
         if frame[column].dtype == object or str(frame[column].dtype) in ("string", "str"):
             texts = frame[column].astype("string")
-            risky = texts.str.match(r"^[=+\-@\t\r]").fillna(False) & ~texts.str.fullmatch(r"[+-]?[\d.]+").fillna(False)
+            risky = texts.str.match(r"^[=+\-@\t\r\n＝＋－＠]").fillna(False) & ~texts.str.fullmatch(
+                r"[+-]?[\d.]+"
+            ).fillna(False)
             frame[column] = texts.mask(risky, "'" + texts)
     return frame.to_csv(index=False)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from muscle_core.actions.compare import require_run
 from muscle_core.comparison import Comparison
 from muscle_core.comparison.view import filter_rows, page_count, page_of
 from muscle_core.store import Workspace
 from muscle_core.ui import data
 from muscle_core.ui.frame import plain
 from muscle_core.ui.picks import Picks
-from muscle_core.ui.url import linked_select, publish, restore
+from muscle_core.ui.url import forget, linked_select, publish, restore
 
 PAGE_SIZE = 25
+_LAST_VIEW = "_last_view_of_samples"
 SAMPLE_KEY = "sample"
 _LABELS = {
     "Q4": "Q4 negative flips",
@@ -58,9 +60,10 @@ def _build(home: str, key: tuple[str, ...], _workspace: Workspace, _chosen: Pick
 
 def build(workspace: Workspace, chosen: Picks) -> pd.DataFrame:
     """One row a sample of the comparison, with readable answers."""
-    versions = (chosen.old, chosen.new, chosen.compat)
-    fingerprints = (f"{v.name}:{v.fingerprint}" if v else "-" for v in versions)
-    key = (*fingerprints, chosen.dataset.id, chosen.split)
+    versions = [version for version in (chosen.old, chosen.new, chosen.compat) if version is not None]
+    # Run ids, not names: an evaluation made meanwhile is another table.
+    runs = [require_run(workspace, version, chosen.dataset, chosen.split).id for version in versions]
+    key = (*runs, *(version.name for version in versions))
     return _build(str(workspace.home), key, workspace, chosen)
 
 
@@ -99,6 +102,10 @@ def show(chosen: Picks, comparison: Comparison, frame: pd.DataFrame) -> None:
     if column is not None:
         rows = rows.sort_values(column, ascending=ascending, kind="stable")
     pages = page_count(len(rows), PAGE_SIZE)
+    view_now = (*quadrants, search, order)
+    if st.session_state.setdefault(_LAST_VIEW, view_now) != view_now:
+        st.session_state[_LAST_VIEW] = view_now
+        forget("page")  # page 7 of another filter means nothing
     left, right = st.columns([3, 2], vertical_alignment="center")
     left.caption(f"{len(rows):,} of {len(frame):,} samples")
     with right:

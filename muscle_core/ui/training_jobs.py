@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from muscle_core.actions.train import read_metrics
 from muscle_core.figures import training_curves
-from muscle_core.jobs import ACTIVE, ensure_worker, list_jobs, request_cancel
+from muscle_core.jobs import ACTIVE, get_job, list_jobs, request_cancel
 from muscle_core.store import Job, Workspace
-from muscle_core.ui.frame import go, plain
+from muscle_core.ui.frame import errors_shown, go, plain
 from muscle_core.ui.numbers import duration, percent
 from muscle_core.ui.training_form import JOB_KEY
 from muscle_core.ui.url import publish, restore
+from muscle_core.ui.worker import end_of, keep_worker
 
 _MARKS = {
     "queued": "⏳ queued",
@@ -26,7 +28,6 @@ _MARKS = {
     "lost": "✗ lost",
 }
 _MOST_POINTS = 400
-_LOG_LINES = 200
 
 
 def show(workspace: Workspace) -> None:
@@ -46,20 +47,22 @@ def show(workspace: Workspace) -> None:
     publish(JOB_KEY, picked)
     job = by_id.get(picked or "", jobs[0])
     active = job.state in ACTIVE
-    if active:
-        ensure_worker(workspace)
-        if st.button("Cancel this job", icon=":material/stop_circle:", disabled=job.state == "cancelling"):
-            request_cancel(workspace, job.id)
-            st.rerun()
+    cancelling = job.state == "cancelling"
+    if active and st.button("Cancel this job", icon=":material/stop_circle:", disabled=cancelling):
+        request_cancel(workspace, job.id)
+        st.rerun()
     st.fragment(_panel, run_every="1s" if active else None)(workspace, job.id, active)
     with st.expander(f"All jobs ({len(jobs):,})"):
         st.dataframe(_table(jobs), hide_index=True, height="content", alt="All background jobs, newest first")
 
 
 def _panel(workspace: Workspace, job_id: str, was_active: bool) -> None:
-    job = next(job for job in list_jobs(workspace) if job.id == job_id)
+    with errors_shown():
+        job = get_job(workspace, job_id)
     if was_active and job.state not in ACTIVE:
         st.rerun()
+    if job.state in ACTIVE:
+        keep_worker(workspace, job)
     _state(job)
     metrics = pd.DataFrame(read_metrics(workspace, job_id))
     if not metrics.empty:
@@ -81,7 +84,7 @@ def _panel(workspace: Workspace, job_id: str, was_active: bool) -> None:
     log = workspace.path(f"jobs/{job_id}/log.txt")
     if log.is_file() and log.stat().st_size:
         with st.expander("Log"):
-            st.code("\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:]), language=None)
+            st.code(end_of(log), language=None)
 
 
 def _state(job: Job) -> None:
@@ -110,9 +113,13 @@ def _result(job: Job) -> None:
     st.success(f"Trained and evaluated: {plain(result['version'])}", icon=":material/check_circle:")
     left, right, _ = st.columns([1, 1, 2])
     if left.button("See it in Masking", key=f"open_masking_{job.id}", icon=":material/tune:", width="stretch"):
-        go("masking", old=result["old"], new=result["new"], dataset=result["dataset"])
+        go("masking", **_picks(result))
     if right.button("Read its samples", key=f"open_samples_{job.id}", icon=":material/table_rows:", width="stretch"):
-        go("samples", old=result["old"], new=result["new"], dataset=result["dataset"], compat=result["version"])
+        go("samples", **_picks(result), compat=result["version"])
+
+
+def _picks(result: dict[str, Any]) -> dict[str, str]:
+    return {key: result[key] for key in ("old", "new", "dataset", "split")}
 
 
 def _table(jobs: list[Job]) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Values that live in the URL, so that every view can be linked: read before a widget, written after it.
 
 Streamlit's own `bind="query-params"` leaves defaults out of the URL and stores formatted labels; a link must name
-everything it shows, in ids that do not change. A value is therefore taken from the URL where the URL changed
+everything it shows, in ids that do not change. A value is therefore taken from the URL where the URL names another one
 (a link, or the browser's back button), else from the widget, else from the last visit to the page.
 """
 
@@ -53,6 +53,15 @@ def publish(key: str, value: Any) -> None:
         _written()[key] = text
         if st.query_params.get(key) != text:
             st.query_params[key] = text
+
+
+def forget(*keys: str) -> None:
+    """Drop values, so that their widgets start from their defaults; before the widgets are drawn."""
+    for key in keys:
+        _written().pop(key, None)
+        st.session_state.pop(key, None)
+        if key in st.query_params:
+            del st.query_params[key]
 
 
 def linked_select(label: str, options: list[str], key: str, *, default: str | None = None, **widget: Any) -> str:

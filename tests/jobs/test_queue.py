@@ -92,8 +92,8 @@ def test_a_job_that_is_over_keeps_its_end(store: Workspace) -> None:
     queue.submit(store, "evaluate", "t", {})
     job = queue.claim(store, "w")
     assert job is not None
-    queue.finish(store, job.id, "succeeded", result={"x": 1})
-    queue.finish(store, job.id, "failed", error="late")
+    queue.finish(store, job.id, job.token, "succeeded", result={"x": 1})
+    queue.finish(store, job.id, job.token, "failed", error="late")
     ended = queue.get_job(store, job.id)
     assert (ended.state, ended.result, ended.error) == ("succeeded", {"x": 1}, None)
 
@@ -116,3 +116,26 @@ def test_jobs_are_found_by_the_beginning_of_their_id(store: Workspace) -> None:
         queue.get_job(store, "zzzz")
     with pytest.raises(JobError):
         queue.get_job(store, "")
+
+
+def test_only_the_holder_of_the_claim_writes_the_job(store: Workspace) -> None:
+    queue.submit(store, "evaluate", "t", {})
+    job = queue.claim(store, "w")
+    assert job is not None
+    assert queue.write_progress(store, job.id, job.token, {"done": 1})
+    assert not queue.write_progress(store, job.id, "0" * 32, {"done": 99})
+    queue.finish(store, job.id, "0" * 32, "succeeded")
+    kept = queue.get_job(store, job.id)
+    assert (kept.state, kept.progress) == ("running", {"done": 1})
+
+
+def test_a_lost_job_takes_no_more_words_from_its_old_child(store: Workspace) -> None:
+    queue.submit(store, "evaluate", "t", {})
+    job = queue.claim(store, "w")
+    assert job is not None
+    with store.writing() as session:
+        session.execute(sa.update(Job).values(heartbeat=time.time() - queue.LEASE_SECONDS - 1))
+    queue.mark_lost(store)
+    assert not queue.write_progress(store, job.id, job.token, {"done": 2})
+    queue.finish(store, job.id, job.token, "succeeded")
+    assert queue.get_job(store, job.id).state == "lost"

@@ -97,7 +97,7 @@ def test_a_double_click_queues_one_job(small: Workspace, monkeypatch: pytest.Mon
     from muscle_core.jobs import list_jobs
 
     monkeypatch.setattr("muscle_core.actions.background.ensure_worker", lambda workspace: None)
-    monkeypatch.setattr("muscle_core.ui.training_jobs.ensure_worker", lambda workspace: None)
+    monkeypatch.setattr("muscle_core.ui.worker.ensure_worker", lambda workspace: None)
     app = opened("training")
     for _ in range(2):
         next(button for button in app.button if button.label == "Start training").click().run()
@@ -110,4 +110,25 @@ def test_text_from_data_is_never_interpreted() -> None:
     from muscle_core.ui.sample_view import word_diff
 
     assert "<script>" not in word_diff("a", "<script>alert(1)</script>")
-    assert plain("[x](javascript:y) $a$ :red[b]") == r"\[x\]\(javascript\:y\) \$a\$ \:red\[b\]"
+    assert plain("[x](y) $a$ &lt;") == r"\[x\]\(y\) \$a\$ &amp;lt;"
+
+
+def test_a_quadrant_button_drops_the_filters_of_an_earlier_visit(small: Workspace) -> None:
+    app = opened("samples")
+    app.text_input(key="search").set_value("no such words at all").run()
+    assert any("No sample matches" in str(element.value) for element in app.info)
+    app = app.switch_page("pages/update_report.py").run()
+    next(button for button in app.button if button.label.startswith("Q1")).click().run()
+    assert not app.exception
+    assert app.text_input(key="search").value == ""
+
+
+def test_a_full_evaluation_replaces_a_limited_one_in_the_table(filled: Workspace) -> None:
+    for name in ("old", "new"):
+        evaluate(filled, name, "choice", limit=5)
+    app = opened("samples")
+    assert any("5 of 5 samples" in str(element.value) for element in app.caption)
+    for name in ("old", "new"):
+        evaluate(filled, name, "choice")
+    app.run()
+    assert any("30 of 30 samples" in str(element.value) for element in app.caption)
