@@ -1,6 +1,7 @@
 """The commands of `python -m muscle_core`. Each calls one function of the library; messages go to standard error.
 
-Exit codes: 0 done, 1 a background job failed, 2 refused (bad input; nothing was written).
+Exit codes: 0 done; 2 refused or failed, with a message that says why; 130 interrupted; 1 a bug, with its traceback.
+What became of background work is told by `jobs show`, not by the exit code of `worker` or of `--background`.
 """
 
 from __future__ import annotations
@@ -37,10 +38,13 @@ SplitOption = Annotated[str, typer.Option(help="Split of the dataset.")]
 
 
 def main() -> None:
-    """Entry point: library errors become one clear message and exit code 2."""
+    """Entry point: errors of the library and of the system become one clear message and exit code 2.
+
+    Typer itself ends with 2 for wrong usage and with 130 for an interruption.
+    """
     try:
         app()
-    except MuscleError as error:
+    except (MuscleError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 
@@ -199,8 +203,11 @@ def evaluate_command(
 
         _submitted(submit_evaluation(workspace, versions, dataset, split=split, limit=limit))
         return
-    from muscle_core.actions.evaluate import evaluate
+    from muscle_core.actions.evaluate import evaluate, require_weights
+    from muscle_core.store import get_version
 
+    for version in versions:  # a misspelt name is told before hours of work, not after
+        require_weights(get_version(workspace, version))
     for version in versions:
         run = evaluate(workspace, version, dataset, split=split, limit=limit, report=_counter(version))
         print(f"{version} on {dataset} ({split}): {_summary_text(run.summary)}")
@@ -317,7 +324,9 @@ def train_compat_command(
 
     workspace = _workspace()
     chosen = preset or get_dataset(workspace, dataset).made_by.get("preset", "default")
-    config = compat_preset(chosen, **_options(option), strategy=strategy, initialisation=initialisation, seed=seed)
+    flags = {"strategy": strategy, "initialisation": initialisation, "seed": seed}
+    named = {key: value for key, value in flags.items() if value is not None}
+    config = compat_preset(chosen, {**_options(option), **named})
     if background:
         from muscle_core.actions.background import submit_compat
 
@@ -328,8 +337,10 @@ def train_compat_command(
         )
         return
     from muscle_core.actions.evaluate import evaluate
-    from muscle_core.actions.train import train_compat
+    from muscle_core.actions.train import check_held_out, train_compat
 
+    if evaluate_result:
+        check_held_out(get_dataset(workspace, dataset), split, test_split)
     version = train_compat(
         workspace, old, new, dataset, config, split=split, name=name, limit=limit, report=_step_printer()
     )
@@ -394,7 +405,7 @@ def _options(pairs: list[str] | None) -> dict[str, Any]:
             raise ConfigError(f"write options as OPTION=VALUE, got {pair!r}.")
         try:
             values[key] = json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             values[key] = value
     return values
 

@@ -120,6 +120,8 @@ def test_bad_models_and_trainings_are_refused_and_nothing_is_written(
     done("train", "task", "t-old", "old", "-d", "d", *fast)
     adapter = next(v.adapter for v in list_versions(Workspace.open()) if v.name == "t-old")
     before = [v.name for v in list_versions(Workspace.open())]
+    assert adapter is not None
+    assert adapter.startswith("adapters/")
     assert "no model at" in refused("models", "add", "x", str(tmp_path / "gone"))
     assert "trained on another base" in refused("models", "add", "x", str(tiny_bases["new"]), "--adapter", adapter)
     assert "already a model version" in refused("models", "add", "old", str(tiny_bases["old"]))
@@ -131,9 +133,39 @@ def test_bad_models_and_trainings_are_refused_and_nothing_is_written(
     assert "learning_rate must be" in message
     assert "strategy must be one of" in refused("train", "compat", "old", "new", "-d", "d", "--strategy", "magic")
     assert "has not been evaluated" in refused("compare", "old", "new", "-d", "d")
-    assert "Did you mean 'old'" in refused("evaluate", "olds", "-d", "d")
+    assert "Did you mean 'old'" in refused("evaluate", "old", "new", "olds", "-d", "d")
+    assert "unknown option 'name'" in refused("train", "compat", "old", "new", "-d", "d", "--set", "name=x")
+    assert "seed must be" in refused("train", "compat", "old", "new", "-d", "d", "--set", "seed=-1")
+    scratch = ["--preset", "scratch", "--set", "steps=1"]
+    assert "Train on another split" in refused(
+        "train", "compat", "old", "new", "-d", "d", *scratch, "--split", "test", "--set", "strategy=always_old"
+    )
+    assert "no split 'dev'" in refused("train", "compat", "old", "new", "-d", "d", *scratch, "--test-split", "dev")
     workspace = Workspace.open()
     assert [v.name for v in list_versions(workspace)] == before
     assert len(list_training_runs(workspace)) == 1
     assert list_runs(workspace) == []
     assert len(list(workspace.path("adapters").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "words"),
+    [
+        (OSError(28, "No space left on device"), 2, "error: [Errno 28] No space left on device"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_errors_of_the_system_and_interruptions_show_no_traceback(
+    raised: BaseException, code: int, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from muscle_core import cli
+
+    def fail() -> None:
+        raise raised
+
+    monkeypatch.setattr(cli, "_workspace", fail)
+    monkeypatch.setattr(sys, "argv", ["muscle_core", "models", "list"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == code
+    assert words in capsys.readouterr().err

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "muscle_core"
 
 # Lower layers first; a module may import its own layer and those before it.
 LAYERS = [
-    {"errors", "__init__"},
+    {"errors", "paths", "__init__"},
     {"tasks", "metrics"},
     {"datasets", "models", "interchange"},
     {"scoring", "comparison"},

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from muscle_core.actions.train import check_compat
+from muscle_core.actions.datasets import check_limit
+from muscle_core.actions.evaluate import require_weights
+from muscle_core.actions.models import check_new_version
+from muscle_core.actions.train import check_compat, check_held_out
 from muscle_core.compat.config import CompatConfig
-from muscle_core.errors import ModelError
 from muscle_core.jobs import Submission, ensure_worker, submit
 from muscle_core.store import Workspace, check_split, get_dataset, get_version
 
@@ -19,12 +21,13 @@ def submit_evaluation(
     Raises:
         StoreError: no such version, dataset or split.
         ModelError: a version without weights.
+        DataError: the limit is not positive.
     """
     dataset = get_dataset(workspace, dataset_name)
     check_split(dataset, split)
+    check_limit(limit)
     for name in version_names:
-        if get_version(workspace, name).base is None:
-            raise ModelError(f"{name!r} has imported outputs only, no weights; it cannot be evaluated here.")
+        require_weights(get_version(workspace, name))
     title = f"Evaluate {', '.join(version_names)} on {dataset_name} ({split})"
     return _start(
         workspace,
@@ -49,11 +52,13 @@ def submit_compat(
     """Queue a compatibility training and, after it, the evaluation of the result.
 
     Raises:
-        StoreError, ModelError: the inputs cannot be used; nothing is queued.
+        StoreError, ModelError, ConfigError, DataError: the inputs cannot be used; nothing is queued.
     """
     _, _, dataset = check_compat(workspace, old_name, new_name, dataset_name, config)
-    check_split(dataset, train_split)
-    check_split(dataset, test_split)
+    check_held_out(dataset, train_split, test_split)
+    check_limit(limit)
+    if name is not None:
+        check_new_version(workspace, name, "compat", None)
     title = f"Train {config.strategy} for {old_name} → {new_name} on {dataset_name}"
     return _start(
         workspace,

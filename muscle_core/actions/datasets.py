@@ -10,7 +10,9 @@ import sqlalchemy as sa
 from muscle_core.datasets import build_samples, dataset_fingerprint, read_rows, read_samples, write_samples
 from muscle_core.datasets.read import Row
 from muscle_core.errors import ConfigError, DataError, raise_all
+from muscle_core.paths import local_path
 from muscle_core.store import Dataset, Workspace, check_name, check_split, made_by
+from muscle_core.store.tables import new_id
 from muscle_core.tasks import Sample, task_of, template_problem
 
 
@@ -49,7 +51,7 @@ def add_dataset(
         template=template,
         max_new_tokens=max_new_tokens,
         stop=stop,
-        source={"files": {split: str(Path(file).resolve()) for split, file in files.items()}},
+        source={"files": {split: str(local_path(file, DataError).resolve()) for split, file in files.items()}},
     )
 
 
@@ -66,6 +68,8 @@ def add_dataset_rows(
 ) -> Dataset:
     """Like `add_dataset`, from rows in memory with their places; `source` is recorded.
 
+    A dataset of that name whose file is missing or damaged gets it back, if the content is the same.
+
     Raises:
         ConfigError, DataError: as `add_dataset`.
     """
@@ -80,32 +84,67 @@ def add_dataset_rows(
     for split in rows_by_split:
         check_name(split, "split")
     with workspace.reading() as session:
-        if session.scalar(sa.select(Dataset.id).where(Dataset.name == name)):
-            raise ConfigError(f"there is already a dataset named {name!r}; choose another name.")
+        existing = session.scalar(sa.select(Dataset).where(Dataset.name == name))
+    if existing is not None and _is_readable(workspace, existing):
+        raise _taken(name)
     samples = build_samples(task, rows_by_split, name=name)
     sizes = {split: sum(sample.split == split for sample in samples) for split in rows_by_split}
     empty = [split for split, rows in sizes.items() if rows == 0]
     raise_all((f"split {split!r} has no rows" for split in empty), DataError, f"dataset {name!r} cannot be added")
-    fingerprint = dataset_fingerprint(task_kind, samples)
-    relative = f"datasets/{name}-{fingerprint[:12]}.parquet"
-    path = workspace.path(relative)
+    dataset_id = new_id()
     dataset = Dataset(
+        id=dataset_id,
         name=name,
         task_kind=task_kind,
         splits=sizes,
-        fingerprint=fingerprint,
+        fingerprint=dataset_fingerprint(task_kind, samples),
         template=chosen,
         decoding={"max_new_tokens": tokens, "stop": list(task.stop if stop is None else stop)},
-        path=relative,
+        path=f"datasets/{name}-{dataset_id[:12]}.parquet",
         made_by=made_by(**(source or {})),
     )
+    if existing is not None:
+        same = [
+            (known.task_kind, known.fingerprint, known.template, known.decoding, known.splits)
+            for known in (existing, dataset)
+        ]
+        if same[0] != same[1]:
+            raise _taken(name)
+        write_samples(samples, workspace.path(existing.path))
+        return existing
+    path = workspace.path(dataset.path)
     write_samples(samples, path)
     try:
         with workspace.writing() as session:
             session.add(dataset)
-    except sa.exc.IntegrityError as error:
-        raise ConfigError(f"there is already a dataset named {name!r}; choose another name.") from error
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, sa.exc.IntegrityError):
+            raise _taken(name) from error
+        raise
     return dataset
+
+
+def _taken(name: str) -> ConfigError:
+    return ConfigError(f"there is already a dataset named {name!r}; choose another name.")
+
+
+def _is_readable(workspace: Workspace, dataset: Dataset) -> bool:
+    try:
+        read_samples(workspace.path(dataset.path))
+    except DataError:
+        return False
+    return True
+
+
+def check_limit(limit: int | None) -> None:
+    """Refuse a limit of samples that leaves none.
+
+    Raises:
+        DataError: it is not positive.
+    """
+    if limit is not None and limit < 1:
+        raise DataError(f"the limit must be at least 1 sample, got {limit}.")
 
 
 def load_samples(workspace: Workspace, dataset: Dataset, split: str, limit: int | None = None) -> list[Sample]:
@@ -113,11 +152,10 @@ def load_samples(workspace: Workspace, dataset: Dataset, split: str, limit: int 
 
     Raises:
         StoreError: no such split.
-        DataError: the dataset's file is gone, or the limit is not positive.
+        DataError: the dataset's file is gone or damaged, or the limit is not positive.
     """
     check_split(dataset, split)
-    if limit is not None and limit < 1:
-        raise DataError(f"the limit must be at least 1 sample, got {limit}.")
+    check_limit(limit)
     path = workspace.path(dataset.path)
     if not path.is_file():
         raise DataError(f"the file of dataset {dataset.name!r} is gone: {path}. Add the dataset again.")

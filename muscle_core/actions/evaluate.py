@@ -4,36 +4,47 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-
-import sqlalchemy as sa
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from muscle_core.actions.datasets import load_samples
+from muscle_core.actions.runs import known_run, store_run
 from muscle_core.errors import Cancelled, ModelError
+from muscle_core.models.spec import ModelSpec, adapter_fingerprint, base_fingerprint, check_paths
+from muscle_core.scoring.decoding import Decoding
 from muscle_core.store import (
     Dataset,
     EvaluationRun,
     ModelVersion,
-    PredictionWriter,
     Workspace,
     get_dataset,
     get_version,
     made_by,
-    read_predictions,
     spec_of,
-    summarise,
 )
-from muscle_core.store.tables import new_id
 from muscle_core.tasks import task_of
 
 Report = Callable[[int, int], None]  # samples done, samples in all
 
 
 def evaluation_key(
-    version: ModelVersion, dataset: Dataset, split: str, decoding: dict[str, object], limit: int | None
+    version: ModelVersion, dataset: Dataset, split: str, decoding: dict[str, object], first_ids: list[str] | None
 ) -> str:
-    """Hash of all that decides the predictions: weights, adapter, samples, template, decoding and row limit."""
-    content = [version.fingerprint, version.name, dataset.fingerprint, split, dataset.template, decoding, limit]
+    """Hash of all that decides the predictions, and of whose they are.
+
+    Args:
+        version: its name, weights and adapter enter.
+        dataset: its id and content enter; the same content under two names is two sets of runs.
+        split: the split.
+        decoding: how answers are produced and scored.
+        first_ids: ids of the samples where only the first of the split are scored: the dataset's fingerprint does not
+            tell the order of rows.
+    """
+    content = [
+        [version.name, version.fingerprint],
+        [dataset.id, dataset.fingerprint, dataset.template, split, first_ids],
+        decoding,
+    ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -68,71 +79,66 @@ def evaluate(
     task = task_of(dataset.task_kind)
     if limit is not None and limit >= dataset.splits[split]:
         limit = None
-    decoding_record = {"method": "greedy", **dataset.decoding}
-    key = evaluation_key(version, dataset, split, decoding_record, limit)
-    with workspace.reading() as session:
-        known = session.scalar(sa.select(EvaluationRun).where(EvaluationRun.key == key))
+    decoding = Decoding(dataset.decoding["max_new_tokens"], tuple(dataset.decoding["stop"]))
+    first_ids = None if limit is None else [sample.id for sample in samples]
+    key = evaluation_key(version, dataset, split, decoding.as_dict(), first_ids)
+    known = known_run(workspace, key)
     if known is not None:
         report(len(samples), len(samples))
         return known
-    check_unchanged(version)
+    check_unchanged(workspace, version)
 
     # torch from here on only: a known run is returned without it.
-    from muscle_core.models.load import load_model, load_tokenizer
-    from muscle_core.scoring.score import Decoding, score_samples
+    from muscle_core.models.load import load_model
+    from muscle_core.scoring.score import score_samples
 
-    spec = spec_of(version)
-    tokenizer, model = load_tokenizer(spec), load_model(spec)
-    decoding = Decoding(dataset.decoding["max_new_tokens"], tuple(dataset.decoding["stop"]))
-    run_id = new_id()
-    relative = f"predictions/{run_id}"
-    writer = PredictionWriter(workspace.path(relative))
-    done = 0
-    report(0, len(samples))
-    try:
+    spec = spec_of(workspace, version)
+    tokenizer, model = tokenizer_of(version, spec), load_model(spec)
+
+    def chunks() -> Iterator[list[dict[str, Any]]]:
+        done = 0
+        report(done, len(samples))
         for rows in score_samples(model, tokenizer, task, samples, template=dataset.template, decoding=decoding):
-            writer.write(rows)
+            yield rows
             done += len(rows)
             report(done, len(samples))
             if should_stop() and done < len(samples):
                 raise Cancelled(f"the evaluation of {version_name!r} was stopped after {done:,} samples.")
-        writer.finish()
-    except BaseException:
-        writer.abandon()
-        raise
-    return _save_run(
-        workspace,
-        EvaluationRun(
-            id=run_id,
-            key=key,
-            version_id=version.id,
-            dataset_id=dataset.id,
-            split=split,
-            template=dataset.template,
-            decoding=decoding_record,
-            row_limit=limit,
-            rows=done,
-            path=relative,
-            summary=summarise(read_predictions(workspace.path(relative))),
-            origin="evaluated",
-            made_by=made_by(),
-        ),
+
+    run = EvaluationRun(
+        key=key,
+        version_id=version.id,
+        dataset_id=dataset.id,
+        split=split,
+        template=dataset.template,
+        decoding=decoding.as_dict(),
+        row_limit=limit,
+        origin="evaluated",
+        made_by=made_by(),
     )
+    return store_run(workspace, run, chunks())
 
 
-def check_unchanged(version: ModelVersion) -> None:
-    """Refuse a version whose files are gone or no longer those that were added.
+def require_weights(version: ModelVersion) -> None:
+    """Refuse a version of which only outputs are known.
 
     Raises:
-        ModelError: with both fingerprints.
+        ModelError: it is one.
     """
-    from muscle_core.models.spec import adapter_fingerprint, base_fingerprint, check_paths
-
     if version.base is None:
         raise ModelError(
             f"{version.name!r} has imported outputs only, no weights; it can be compared, but not run or trained."
         )
-    spec = spec_of(version)
+
+
+def check_unchanged(workspace: Workspace, version: ModelVersion) -> None:
+    """Refuse a version whose weights are gone or no longer those that were added; see `tokenizer_of` for the rest.
+
+    Raises:
+        ModelError: with both fingerprints.
+    """
+    require_weights(version)
+    spec = spec_of(workspace, version)
     check_paths(spec)
     for what, recorded, current in (
         ("base", version.base_fingerprint, base_fingerprint(spec)),
@@ -145,12 +151,23 @@ def check_unchanged(version: ModelVersion) -> None:
             )
 
 
-def _save_run(workspace: Workspace, run: EvaluationRun) -> EvaluationRun:
-    try:
-        with workspace.writing() as session:
-            session.add(run)
-        return run
-    except sa.exc.IntegrityError:
-        # Another process finished the same evaluation meanwhile; its rows are the same.
-        with workspace.reading() as session:
-            return session.scalars(sa.select(EvaluationRun).where(EvaluationRun.key == run.key)).one()
+def tokenizer_of(version: ModelVersion, spec: ModelSpec) -> Any:
+    """The tokenizer of a version (a `PreTrainedTokenizerBase`).
+
+    Args:
+        version: the version.
+        spec: what to load for it.
+
+    Raises:
+        ModelError: there is none, or it is no longer the one that was added.
+    """
+    from muscle_core.models.load import load_tokenizer, tokenizer_fingerprint
+
+    tokenizer = load_tokenizer(spec)
+    recorded, current = version.tokenizer_fingerprint, tokenizer_fingerprint(tokenizer)
+    if recorded is not None and recorded != current:
+        raise ModelError(
+            f"the tokenizer files of {version.name!r} have changed since it was added ({recorded[:12]}… then, "
+            f"{current[:12]}… now): texts would be split differently. Add the new files as a new model version."
+        )
+    return tokenizer

@@ -6,22 +6,14 @@ import hashlib
 import json
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from muscle_core.actions.datasets import load_samples
 from muscle_core.actions.models import add_imported_version
+from muscle_core.actions.runs import known_run, store_run
 from muscle_core.datasets import read_rows
+from muscle_core.errors import DataError
 from muscle_core.interchange import ImportColumns, read_outputs, read_texts
-from muscle_core.store import (
-    EvaluationRun,
-    PredictionWriter,
-    Workspace,
-    get_dataset,
-    made_by,
-    read_predictions,
-    summarise,
-)
-from muscle_core.store.tables import new_id
+from muscle_core.paths import local_path
+from muscle_core.store import EvaluationRun, Workspace, check_name, get_dataset, made_by
 from muscle_core.tasks import task_of
 
 
@@ -47,39 +39,29 @@ def import_predictions(
         texts_file: second file that holds the `output` column, joined by id.
 
     Raises:
+        ConfigError: the version's name is unusable.
         DataError: unknown or doubled ids, values that are neither right nor wrong, missing columns; nothing is written.
     """
+    check_name(version_name, "model version")
     dataset = get_dataset(workspace, dataset_name)
-    task = task_of(dataset.task_kind)
-    gold = {sample.id: sample.gold for sample in load_samples(workspace, dataset, split)}
+    samples = load_samples(workspace, dataset, split)
     texts = read_texts(read_rows(texts_file), columns, what=str(texts_file)) if texts_file is not None else None
-    predictions = read_outputs(task, read_rows(file), columns, gold, texts=texts, what=str(file))
-    key = hashlib.sha256(
-        json.dumps([version_name, dataset.fingerprint, split, predictions], sort_keys=True).encode()
-    ).hexdigest()
-    with workspace.reading() as session:
-        known = session.scalar(sa.select(EvaluationRun).where(EvaluationRun.key == key))
+    predictions = read_outputs(
+        task_of(dataset.task_kind), read_rows(file), columns, samples, texts=texts, what=str(file)
+    )
+    content = [version_name, dataset.id, dataset.fingerprint, split, predictions]
+    key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    known = known_run(workspace, key)
     if known is not None:
         return known
-    run_id = new_id()
-    relative = f"predictions/{run_id}"
-    writer = PredictionWriter(workspace.path(relative))
-    writer.write(predictions)
-    writer.finish()
     run = EvaluationRun(
-        id=run_id,
         key=key,
         version_id=add_imported_version(workspace, version_name).id,
         dataset_id=dataset.id,
         split=split,
         template=dataset.template,
         decoding={"method": "imported"},
-        rows=len(predictions),
-        path=relative,
-        summary=summarise(read_predictions(workspace.path(relative))),
         origin="imported",
-        made_by=made_by(file=str(Path(file).resolve()), columns=vars(columns)),
+        made_by=made_by(file=str(local_path(file, DataError).resolve()), columns=vars(columns)),
     )
-    with workspace.writing() as session:
-        session.add(run)
-    return run
+    return store_run(workspace, run, [predictions])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from muscle_core.errors import ConfigError, StoreError
+from muscle_core.errors import ConfigError, ModelError, StoreError
 from muscle_core.models.spec import ModelSpec, adapter_fingerprint, base_fingerprint, check_paths
-from muscle_core.store import ModelVersion, Workspace, check_name, get_version, made_by
-from muscle_core.store.tables import ROLES
+from muscle_core.paths import local_path
+from muscle_core.store import ModelVersion, Workspace, check_name, get_version, made_by, stored_path
+from muscle_core.store.tables import ROLES, new_id
 
 
 def add_model_version(
@@ -39,25 +41,54 @@ def add_model_version(
         ConfigError: unusable name or role, or the name is taken by another content.
         ModelError: the base, tokenizer or adapter cannot be used, or the adapter is for another base.
     """
-    # Loading is imported late, so that listing and comparing work without torch.
-    from muscle_core.models.load import base_skeleton, check_adapter, load_tokenizer, tokenizer_fingerprint
+    parent_id = check_new_version(workspace, name, role, parent)
+    spec = ModelSpec(
+        base=_absolute(base), revision=revision, adapter=_adapter_folder(workspace, adapter) if adapter else None
+    )
+    version = build_version(workspace, name, spec, role=role, parent_id=parent_id, notes=notes)
+    save_version(workspace, version)
+    return version
 
+
+def check_new_version(workspace: Workspace, name: str, role: str, parent: str | None) -> str | None:
+    """What can be checked of a new version before any work is done for it.
+
+    Returns:
+        Id of the parent, or None.
+
+    Raises:
+        ConfigError: unusable name or role, or the name is taken.
+        StoreError: no such parent.
+    """
     check_name(name, "model version")
     if role not in ROLES:
         raise ConfigError(f"role must be one of {', '.join(ROLES)}, got {role!r}.")
     _refuse_taken(workspace, name)
-    parent_id = get_version(workspace, parent).id if parent else None
-    spec = ModelSpec(base=_absolute(base), revision=revision, adapter=_absolute(adapter) if adapter else None)
+    return get_version(workspace, parent).id if parent else None
+
+
+def build_version(
+    workspace: Workspace, name: str, spec: ModelSpec, *, role: str, parent_id: str | None = None, notes: str = ""
+) -> ModelVersion:
+    """Check and fingerprint a spec of absolute paths, and make its version; nothing is saved.
+
+    Raises:
+        ModelError: the base, tokenizer or adapter cannot be used, or the adapter is for another base.
+    """
+    # Loading is imported late, so that listing and comparing work without torch.
+    from muscle_core.models.load import base_skeleton, check_adapter, load_tokenizer, tokenizer_fingerprint
+
     check_paths(spec)
     tokenizer = load_tokenizer(spec)
     skeleton = base_skeleton(spec)
     check_adapter(spec, skeleton)
-    version = ModelVersion(
+    return ModelVersion(
+        id=new_id(),
         name=name,
         role=role,
         base=spec.base,
         revision=spec.revision,
-        adapter=spec.adapter,
+        adapter=None if spec.adapter is None else stored_path(workspace, spec.adapter),
         base_fingerprint=base_fingerprint(spec),
         adapter_fingerprint=adapter_fingerprint(spec),
         tokenizer_fingerprint=tokenizer_fingerprint(tokenizer),
@@ -69,19 +100,18 @@ def add_model_version(
             vocabulary=skeleton.config.vocab_size,
         ),
     )
-    save_version(workspace, version)
-    return version
 
 
 def add_imported_version(workspace: Workspace, name: str, *, role: str = "imported") -> ModelVersion:
     """A version of which only outputs are known; an existing one of that name is returned as it is."""
     check_name(name, "model version")
-    with workspace.reading() as session:
-        existing = session.scalar(sa.select(ModelVersion).where(ModelVersion.name == name))
-    if existing is not None:
-        return existing
     version = ModelVersion(name=name, role=role, made_by=made_by())
-    save_version(workspace, version)
+    with contextlib.suppress(StoreError):
+        return get_version(workspace, name)
+    try:
+        save_version(workspace, version)
+    except ConfigError:  # another process imports for the same version
+        return get_version(workspace, name)
     return version
 
 
@@ -100,11 +130,12 @@ def save_version(workspace: Workspace, version: ModelVersion) -> None:
 
 def free_name(workspace: Workspace, wanted: str) -> str:
     """`wanted`, or with a running number where it is taken."""
+    stem = wanted[:190]  # a name holds 200 signs; the number needs some of them
     with workspace.reading() as session:
-        taken = set(session.scalars(sa.select(ModelVersion.name).where(ModelVersion.name.startswith(wanted))))
+        taken = set(session.scalars(sa.select(ModelVersion.name).where(ModelVersion.name.startswith(stem))))
     if wanted not in taken:
         return wanted
-    return next(name for number in range(2, len(taken) + 3) if (name := f"{wanted}-{number}") not in taken)
+    return next(name for number in range(2, len(taken) + 3) if (name := f"{stem}-{number}") not in taken)
 
 
 def _refuse_taken(workspace: Workspace, name: str) -> None:
@@ -121,5 +152,13 @@ def _taken(name: str) -> str:
 
 def _absolute(path: str) -> str:
     """Absolute form of a local path (jobs run elsewhere); hub ids stay as they are."""
-    local = Path(path).expanduser()
+    local = local_path(path, ModelError)
     return str(local.resolve()) if local.exists() else path
+
+
+def _adapter_folder(workspace: Workspace, adapter: str) -> str:
+    """Absolute form of an adapter's folder, which may also be named as it is listed: relative to the workspace."""
+    absolute = _absolute(adapter)
+    if not Path(absolute).is_absolute() and (inside := workspace.home / absolute).is_dir():
+        return str(inside.resolve())
+    return absolute

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from muscle_core.compat.config import CompatConfig
 from muscle_core.errors import ConfigError
 
@@ -18,11 +20,11 @@ def preset_names() -> list[str]:
     return [*_PRESETS, "demo"]
 
 
-def compat_preset(name: str, **changes: object) -> CompatConfig:
-    """Options of a preset, with some of them changed.
+def compat_preset(name: str, changes: Mapping[str, object] | None = None) -> CompatConfig:
+    """Options of a preset, with some of them changed (by option name).
 
     Raises:
-        ConfigError: unknown preset, or a value that cannot work.
+        ConfigError: unknown preset or option, or a value that cannot work.
     """
     if name == "demo":
         from muscle_core.demo.catalog import compat_options
@@ -32,7 +34,7 @@ def compat_preset(name: str, **changes: object) -> CompatConfig:
         values = dict(_PRESETS[name])
     else:
         raise ConfigError(f"unknown preset {name!r}; known: {', '.join(preset_names())}")
-    return CompatConfig.from_dict({**values, **{key: value for key, value in changes.items() if value is not None}})
+    return CompatConfig.from_dict({**values, **(changes or {})})
 
 
 def preset_note(name: str) -> str:

@@ -7,20 +7,25 @@ import json
 import math
 import shutil
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import IO, Any
 
+import sqlalchemy as sa
+
 from muscle_core.actions.datasets import load_samples
-from muscle_core.actions.evaluate import check_unchanged
-from muscle_core.actions.models import add_model_version, free_name
+from muscle_core.actions.evaluate import check_unchanged, require_weights, tokenizer_of
+from muscle_core.actions.models import build_version, check_new_version, free_name
 from muscle_core.compat.config import CompatConfig, TaskConfig
 from muscle_core.errors import Cancelled, ConfigError, ModelError, StoreError
+from muscle_core.models.spec import ModelSpec, check_paths
+from muscle_core.paths import local_path
 from muscle_core.store import (
     Dataset,
     ModelVersion,
     TrainingRun,
     Workspace,
     check_name,
+    check_split,
     get_dataset,
     get_version,
     made_by,
@@ -68,19 +73,10 @@ def train_task(
     """
     dataset = get_dataset(workspace, dataset_name)
     samples = load_samples(workspace, dataset, split)
-    check_name(name, "model version")
+    parent_id = check_new_version(workspace, name, role, parent)
+    spec = _base_to_train(workspace, base)
     from muscle_core.compat.trainer import fit_task_adapter
-    from muscle_core.models.spec import ModelSpec, check_paths
 
-    with contextlib.suppress(StoreError):
-        known = get_version(workspace, base)
-        check_unchanged(known)
-        base = str(known.base)
-    spec = ModelSpec(str(Path(base).resolve()) if Path(base).exists() else base)
-    check_paths(spec)
-    free = free_name(workspace, name)
-    if free != name:
-        raise ConfigError(f"there is already a model version named {name!r}; {free!r} is free.")
     run = run_id or new_id()
     with _metrics_file(workspace, run) as stream:
         result = fit_task_adapter(
@@ -97,10 +93,9 @@ def train_task(
         result,
         run,
         name=name,
-        base=spec.base,
-        revision=None,
+        base=spec,
         role=role,
-        parent=parent,
+        parent_id=parent_id,
         dataset=dataset,
         split=split,
         kind="task",
@@ -142,18 +137,18 @@ def train_compat(
         Cancelled: `should_stop` said so; nothing was kept.
     """
     old, new, dataset = check_compat(workspace, old_name, new_name, dataset_name, config)
-    if name is not None and free_name(workspace, check_name(name, "model version")) != name:
-        raise ConfigError(f"there is already a model version named {name!r}; choose another name.")
+    if name is not None:
+        check_new_version(workspace, name, "compat", None)
+    wanted = check_name(name or f"{new.name}-{config.strategy}-s{config.seed}", "model version")
     samples = load_samples(workspace, dataset, split, limit)
-    check_unchanged(old)
-    check_unchanged(new)
+    old_spec, new_spec = _unchanged_spec(workspace, old), _unchanged_spec(workspace, new)
     from muscle_core.compat.trainer import fit_compat_adapter
 
     run = run_id or new_id()
     with _metrics_file(workspace, run) as stream:
         result = fit_compat_adapter(
-            spec_of(old),
-            spec_of(new),
+            old_spec,
+            new_spec,
             samples,
             dataset.template,
             config,
@@ -161,16 +156,14 @@ def train_compat(
             report=_recorded(stream, report),
             should_stop=should_stop,
         )
-    chosen = name or free_name(workspace, f"{new.name}-{config.strategy}-s{config.seed}")
     return _finish(
         workspace,
         result,
         run,
-        name=chosen,
-        base=str(new.base),
-        revision=new.revision,
+        name=wanted,
+        base=new_spec,
         role="compat",
-        parent=new.name,
+        parent_id=new.id,
         dataset=dataset,
         split=split,
         kind="compat",
@@ -193,8 +186,7 @@ def check_compat(
     old, new = get_version(workspace, old_name), get_version(workspace, new_name)
     dataset = get_dataset(workspace, dataset_name)
     for version in (old, new):
-        if version.base is None:
-            raise ModelError(f"{version.name!r} has imported outputs only, no weights; training needs the weights.")
+        require_weights(version)
     if old.id == new.id:
         raise ModelError(f"old and new are the same version, {old.name!r}; choose two.")
     if old.tokenizer_fingerprint != new.tokenizer_fingerprint:
@@ -211,6 +203,22 @@ def check_compat(
     return old, new, dataset
 
 
+def check_held_out(dataset: Dataset, train_split: str, test_split: str) -> None:
+    """Refuse to judge an adapter by the samples that it was trained on.
+
+    Raises:
+        StoreError: no such split.
+        ConfigError: both are one split.
+    """
+    check_split(dataset, train_split)
+    check_split(dataset, test_split)
+    if train_split == test_split:
+        raise ConfigError(
+            f"split {train_split!r} of {dataset.name!r} is named for training and for the test; an adapter looks "
+            "better than it is on the samples that it was trained on. Train on another split."
+        )
+
+
 def read_metrics(workspace: Workspace, run_id: str) -> list[StepRecord]:
     """Step records of a training, also of a running one; a last half-written line is left out."""
     path = workspace.path(f"jobs/{run_id}/metrics.jsonl")
@@ -219,6 +227,26 @@ def read_metrics(workspace: Workspace, run_id: str) -> list[StepRecord]:
     lines = path.read_text().split("\n")[:-1]
     # JSON has no NaN; null stands for "not measured".
     return [{k: math.nan if v is None else v for k, v in json.loads(line).items()} for line in lines]
+
+
+def _base_to_train(workspace: Workspace, base: str) -> ModelSpec:
+    """The plain base of a version of that name, else of a path or hub id."""
+    known = None
+    with contextlib.suppress(StoreError):
+        known = get_version(workspace, base)
+    if known is not None:
+        return replace(_unchanged_spec(workspace, known), adapter=None)
+    path = local_path(base, ModelError)
+    spec = ModelSpec(str(path.resolve()) if path.exists() else base)
+    check_paths(spec)
+    return spec
+
+
+def _unchanged_spec(workspace: Workspace, version: ModelVersion) -> ModelSpec:
+    check_unchanged(workspace, version)
+    spec = spec_of(workspace, version)
+    tokenizer_of(version, spec)
+    return spec
 
 
 def _metrics_file(workspace: Workspace, run_id: str) -> IO[str]:
@@ -240,10 +268,9 @@ def _finish(
     run_id: str,
     *,
     name: str,
-    base: str,
-    revision: str | None,
+    base: ModelSpec,
     role: str,
-    parent: str | None,
+    parent_id: str | None,
     dataset: Dataset,
     split: str,
     kind: str,
@@ -252,48 +279,69 @@ def _finish(
     new: ModelVersion | None = None,
     limit: int | None = None,
 ) -> ModelVersion:
-    """Add the trained adapter as a version with its training run; a stopped run leaves nothing behind."""
+    """Add the trained adapter as a version with its training run; a stopped run leaves nothing behind.
+
+    The version gets a running number where its name was taken during the training.
+    """
     if result.stopped:
         shutil.rmtree(result.adapter, ignore_errors=True)
         raise Cancelled(f"the training of {name!r} was stopped after {result.steps:,} steps; nothing was kept.")
+    compat = config if isinstance(config, CompatConfig) else None
+    training = TrainingRun(
+        id=run_id,
+        kind=kind,
+        strategy=compat.strategy if compat else None,
+        initialisation=compat.initialisation if compat else None,
+        seed=config.seed,
+        options=config.as_dict(),
+        dataset_id=dataset.id,
+        split=split,
+        old_version_id=old.id if old else None,
+        new_version_id=new.id if new else None,
+        job_id=run_id,
+        metrics_path=f"jobs/{run_id}/metrics.jsonl",
+        summary={
+            "steps": result.steps,
+            "seconds": result.seconds,
+            "old_share": None if math.isnan(result.old_share) else result.old_share,
+            "loss": result.last["loss"],
+            "token_accuracy": result.last["token_accuracy"],
+            "peak_memory_mb": result.last["peak_memory_mb"],
+        },
+        made_by=made_by(
+            dataset_fingerprint=dataset.fingerprint,
+            old_fingerprint=old.fingerprint if old else None,
+            new_fingerprint=new.fingerprint if new else None,
+            row_limit=limit,
+        ),
+    )
     try:
-        version = add_model_version(
-            workspace, name, base, adapter=str(result.adapter), revision=revision, role=role, parent=parent
+        version = build_version(
+            workspace,
+            free_name(workspace, name),
+            replace(base, adapter=str(result.adapter)),
+            role=role,
+            parent_id=parent_id,
         )
+        training.result_version_id = version.id
+        _save_trained(workspace, version, training, name)
     except BaseException:
         shutil.rmtree(result.adapter, ignore_errors=True)
         raise
-    compat = config if isinstance(config, CompatConfig) else None
-    with workspace.writing() as session:
-        session.add(
-            TrainingRun(
-                id=run_id,
-                kind=kind,
-                strategy=compat.strategy if compat else None,
-                initialisation=compat.initialisation if compat else None,
-                seed=config.seed,
-                options=config.as_dict(),
-                dataset_id=dataset.id,
-                split=split,
-                old_version_id=old.id if old else None,
-                new_version_id=new.id if new else None,
-                result_version_id=version.id,
-                job_id=run_id,
-                metrics_path=f"jobs/{run_id}/metrics.jsonl",
-                summary={
-                    "steps": result.steps,
-                    "seconds": result.seconds,
-                    "old_share": None if math.isnan(result.old_share) else result.old_share,
-                    "loss": result.last["loss"],
-                    "token_accuracy": result.last["token_accuracy"],
-                    "peak_memory_mb": result.last["peak_memory_mb"],
-                },
-                made_by=made_by(
-                    dataset_fingerprint=dataset.fingerprint,
-                    old_fingerprint=old.fingerprint if old else None,
-                    new_fingerprint=new.fingerprint if new else None,
-                    row_limit=limit,
-                ),
-            )
-        )
     return version
+
+
+def _save_trained(workspace: Workspace, version: ModelVersion, training: TrainingRun, wanted: str) -> None:
+    """Add both in one transaction, under the next free name where another process took the version's meanwhile."""
+    while True:
+        try:
+            with workspace.writing() as session:
+                session.add(version)
+                session.flush()  # the training run refers to it
+                session.add(training)
+            return
+        except sa.exc.IntegrityError:
+            free = free_name(workspace, wanted)
+            if free == version.name:  # not the name was the problem
+                raise
+            version.name = free

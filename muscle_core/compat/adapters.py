@@ -14,6 +14,7 @@ from muscle_core.models.load import (
     check_adapter,
     load_model,
     load_tokenizer,
+    put_adapter,
     shared_base,
     tokenizer_fingerprint,
 )
@@ -73,7 +74,8 @@ def compat_student(old: ModelSpec, new: ModelSpec, config: CompatConfig) -> Peft
     if config.initialisation == "scratch":
         return fresh_adapter(new, config)
     source = old if config.initialisation == "old" else new
-    if source.adapter is None:
+    folder = source.adapter_path
+    if folder is None:
         raise ConfigError(
             f"initialisation {config.initialisation!r} needs an adapter, but the {config.initialisation} version is "
             "a plain base. Choose initialisation 'scratch'."
@@ -81,7 +83,7 @@ def compat_student(old: ModelSpec, new: ModelSpec, config: CompatConfig) -> Peft
     torch.manual_seed(config.seed)
     base = shared_base(new)
     check_adapter(ModelSpec(new.base, new.revision, source.adapter), base, other_base_is_fine=source is old)
-    return PeftModel.from_pretrained(base, str(Path(source.adapter).expanduser()), is_trainable=True)
+    return put_adapter(base, folder, is_trainable=True)
 
 
 def load_teachers(old: ModelSpec, new: ModelSpec) -> Teachers:
@@ -106,6 +108,9 @@ def load_teachers(old: ModelSpec, new: ModelSpec) -> Teachers:
 def save_adapter(student: PeftModel, base: ModelSpec, out: Path) -> None:
     """Save in PEFT's own format (safetensors) with a record of the base; the folder appears whole or not at all."""
     partial = out.with_name(out.name + ".partial")
+    for config in student.peft_config.values():
+        # A student that started from the old adapter still names the old base here.
+        config.base_model_name_or_path, config.revision = base.base, base.revision
     student.save_pretrained(str(partial))
     write_base_record(partial, base, base_fingerprint(base))
     partial.rename(out)

@@ -90,10 +90,13 @@ class TrainOptions:
             if not number or not (low_f <= value <= high_f) or (value == low_f and not low_allowed):
                 bound = "from" if low_allowed else "above"
                 found.append(f"{name} must be a number {bound} {low_f:g} to {high_f:g}, got {value!r}")
-        if self.schedule not in SCHEDULES:
+        if not isinstance(self.schedule, str) or self.schedule not in SCHEDULES:
             found.append(f"schedule must be one of {', '.join(SCHEDULES)}, got {self.schedule!r}")
-        if not self.lora_modules:
-            found.append("lora_modules must name at least one layer")
+        names = self.lora_modules
+        if not isinstance(names, tuple) or not names or not all(isinstance(name, str) and name for name in names):
+            found.append(
+                f'lora_modules must be a list of at least one layer name, such as ["q_proj", "v_proj"], got {names!r}'
+            )
         return found
 
     def __post_init__(self) -> None:
@@ -141,9 +144,9 @@ class CompatConfig(TrainOptions):
     def problems(self) -> list[str]:
         """One line for each option whose value cannot work."""
         found = super().problems()
-        if self.strategy not in STRATEGIES:
+        if not isinstance(self.strategy, str) or self.strategy not in STRATEGIES:
             found.append(f"strategy must be one of {', '.join(STRATEGIES)}, got {self.strategy!r}")
-        if self.initialisation not in INITIALISATIONS:
+        if not isinstance(self.initialisation, str) or self.initialisation not in INITIALISATIONS:
             found.append(f"initialisation must be one of {', '.join(INITIALISATIONS)}, got {self.initialisation!r}")
         number = isinstance(self.temperature, int | float) and not isinstance(self.temperature, bool)
         if not number or not 0.05 <= self.temperature <= 100:

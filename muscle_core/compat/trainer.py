@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psutil
 import torch
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
@@ -54,6 +55,14 @@ class TrainingResult(NamedTuple):
     stopped: bool
     old_share: float
     last: StepRecord
+
+
+def peak_memory_mb() -> float:
+    """Most memory that this process has held so far, in MiB: of the GPU where it trains there, else of the machine."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10  # bytes on macOS, KiB elsewhere
 
 
 class _Pairs(Dataset):
@@ -158,7 +167,7 @@ class _StepReporter(TrainerCallback):
             "token_accuracy": sum(part.correct_tokens for part in parts) / tokens,
             "learning_rate": float(self.trainer.lr_scheduler.get_last_lr()[0]),
             "tokens_per_second": tokens / max(now - self.clock, 1e-9),
-            "peak_memory_mb": psutil.Process().memory_info().rss / 2**20,
+            "peak_memory_mb": peak_memory_mb(),
         }
         self.clock = now
         self.report(self.last)

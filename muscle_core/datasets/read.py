@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from muscle_core.errors import DataError
+from muscle_core.paths import local_path, reason
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 Row = tuple[str, dict[str, Any]]
@@ -29,7 +30,7 @@ def read_rows(path: str | Path) -> list[Row]:
     Raises:
         DataError: the file is missing, empty, of another kind or encoding, or a row cannot be read.
     """
-    file = Path(path).expanduser()
+    file = local_path(path, DataError)
     if not file.is_file():
         raise DataError(f"no such file: {file}. Give the path of a {', '.join(SUFFIXES)} file.")
     if file.stat().st_size == 0:
@@ -51,6 +52,15 @@ def _text(file: Path) -> str:
         raise DataError(
             f"{file} is not UTF-8 text (byte {error.start}: {error.reason}); save it as UTF-8 and try again."
         ) from error
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {reason(error)}. Check its rights.") from error
+
+
+def _json_problem(error: Exception) -> str:
+    """Why `json.loads` refused a text; it has more exceptions than its own."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at column {error.colno}"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else "it holds a number of too many digits"
 
 
 def _read_jsonl(file: Path) -> Iterator[Row]:
@@ -60,16 +70,17 @@ def _read_jsonl(file: Path) -> Iterator[Row]:
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{file}:{number}: not a JSON object ({error.msg} at column {error.colno}).") from error
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{file}:{number}: not a JSON object ({_json_problem(error)}).") from error
         yield _checked(row, f"{file.name}:{number}")
 
 
 def _read_json(file: Path) -> Iterator[Row]:
     try:
         rows = json.loads(_text(file))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{file}:{error.lineno}: not JSON ({error.msg} at column {error.colno}).") from error
+    except (ValueError, RecursionError) as error:
+        place = f"{file}:{error.lineno}" if isinstance(error, json.JSONDecodeError) else str(file)
+        raise DataError(f"{place}: not JSON ({_json_problem(error)}).") from error
     if not isinstance(rows, list):
         raise DataError(f"{file} must hold a JSON list of objects, got {type(rows).__name__}.")
     for number, row in enumerate(rows, start=1):
@@ -104,8 +115,8 @@ def _list_cell(place: str, name: str, cell: str) -> Any:
         return cell
     try:
         return json.loads(cell)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{place}: {name} is not a JSON list ({error.msg} at column {error.colno}).") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{place}: {name} is not a JSON list ({_json_problem(error)}).") from error
 
 
 def _read_parquet(file: Path) -> Iterator[Row]:
@@ -114,7 +125,7 @@ def _read_parquet(file: Path) -> Iterator[Row]:
 
     try:
         table = pq.read_table(file)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise DataError(f"{file} cannot be read as Parquet: {error}") from error
     for number, row in enumerate(table.to_pylist(), start=1):
         yield f"{file.name}:row {number}", row

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -51,12 +52,19 @@ def build_samples(task: Task, rows_by_split: Mapping[str, Iterable[Row]], *, nam
         for place, row in rows:
             try:
                 parsed = task.parse_row(row)
-                content = content_id(parsed)  # also refuses half characters (lone surrogates), which no file can hold
-            except ValueError as error:
+                # Encoding also refuses half characters (lone surrogates), which no file can hold.
+                content = content_id(parsed)
+                _metadata_text(parsed.metadata).encode()
+                own = str(row["id"]) if row.get("id") not in (None, "") else ""
+                own.encode()
+            except (ValueError, TypeError) as error:
                 problems.append(f"{place}: {error}")
                 continue
-            if row.get("id") not in (None, ""):
-                identity = str(row["id"])
+            except RecursionError:
+                problems.append(f"{place}: a field is nested too deeply")
+                continue
+            if own:
+                identity = own
             else:
                 identity = content
                 copies[identity] += 1
@@ -71,6 +79,10 @@ def build_samples(task: Task, rows_by_split: Mapping[str, Iterable[Row]], *, nam
     if not samples:
         raise DataError(f"dataset {name!r} has no rows.")
     return samples
+
+
+def _metadata_text(metadata: Mapping[str, Any]) -> str:
+    return json.dumps(metadata, ensure_ascii=False, default=str)
 
 
 def dataset_fingerprint(task_kind: str, samples: Iterable[Sample]) -> str:
@@ -97,7 +109,7 @@ def write_samples(samples: Iterable[Sample], path: Path) -> None:
             "gold": s.gold,
             "target": s.target,
             "choices": list(s.choices),
-            "metadata": json.dumps(s.metadata, ensure_ascii=False, default=str),
+            "metadata": _metadata_text(s.metadata),
         }
         for s in samples
     ]
@@ -108,17 +120,25 @@ def write_samples(samples: Iterable[Sample], path: Path) -> None:
 
 
 def read_samples(path: Path, split: str | None = None) -> list[Sample]:
-    """Read samples back, of one split or all."""
+    """Read samples back, of one split or all.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
     filters = None if split is None else [("split", "=", split)]
-    return [
-        Sample(
-            id=row["sample_id"],
-            split=row["split"],
-            input=row["input"],
-            gold=row["gold"],
-            target=row["target"],
-            choices=tuple(row["choices"] or ()),
-            metadata=json.loads(row["metadata"] or "{}"),
-        )
-        for row in pq.read_table(path, filters=filters).to_pylist()
-    ]
+    try:
+        return [
+            Sample(
+                id=row["sample_id"],
+                split=row["split"],
+                input=row["input"],
+                gold=row["gold"],
+                target=row["target"],
+                choices=tuple(row["choices"] or ()),
+                metadata=json.loads(row["metadata"] or "{}"),
+            )
+            for row in pq.read_table(path, filters=filters).to_pylist()
+        ]
+    except (pa.ArrowException, OSError, KeyError, ValueError, RecursionError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(f"the samples at {path} are missing or damaged ({first}). Add the dataset again.") from error

@@ -1,6 +1,5 @@
 """The demo's tokenizer and its two tiny Llama bases, pre-trained from nothing by the recipe.
 
-Run as: python -m muscle_core.demo.bases VERSION [FOLDER].
 The weights are stored as float16 to keep the repository small and are always loaded back as float32, so
 adapters must be trained on the stored weights, never on the unrounded ones.
 """
@@ -8,7 +7,6 @@ adapters must be trained on the stored weights, never on the unrounded ones.
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -29,15 +27,9 @@ from muscle_core.demo.recipe import (
 from muscle_core.demo.world import corpus
 from muscle_core.errors import ConfigError
 
-WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 PAD, BEGIN, END = "<pad>", "<bos>", "<eos>"
 # The words that only the tasks' prompts and targets use; without them they would fall into single letters.
 _PROMPT_WORDS = "question: answer: dialogue: summary: ####"
-
-
-def base_folder(version: str) -> Path:
-    """Where the weights of one base version lie in the repository."""
-    return WEIGHTS_FOLDER / f"base-{version}"
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
@@ -196,13 +188,3 @@ def _train(
         if step % 100 == 0 or step == recipe.steps - 1:
             say(f"base {version}: step {step}, loss {loss.item():.3f}, {time.monotonic() - started:.0f} s")
     return model
-
-
-def main(version: str, folder: str = "") -> None:
-    """Rebuilds one base, into a folder or in the repository."""
-    out_dir = Path(folder) if folder else base_folder(version)
-    pretrain_base(version, build_tokenizer(), out_dir, say=lambda line: print(line, flush=True))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -43,6 +43,9 @@ ATTRIBUTE_WORDS: dict[str, tuple[str, str, str, str]] = {
 SMALLEST_FACTOR = 1.15
 # … and by no more than this, so that the question is not trivial.
 LARGEST_FACTOR = 3.0
+# Word problems of the task go beyond the numbers that the bases have read about.
+LARGEST_NUMBER = 90
+LARGEST_NUMBER_READ = 50
 # One question in so many is kept for test and validation.
 RESERVED_ONE_IN = 16
 
@@ -98,11 +101,11 @@ def _choice_row(generator: random.Random) -> dict:
     }
 
 
-def _problem(generator: random.Random) -> dict:
-    """One word problem of two steps, with its worked steps and its kind of operation."""
+def _problem(generator: random.Random, largest: int = LARGEST_NUMBER) -> dict:
+    """One word problem of two steps with numbers up to `largest`, its worked steps and its kind of operation."""
     first_name, second_name = generator.sample(PEOPLE, 2)
     goods = generator.choice(GOODS) + "s"
-    start, change, last = (generator.randint(2, 50) for _ in range(3))
+    start, change, last = (generator.randint(2, largest) for _ in range(3))
     operation = generator.choice(_OPERATIONS)
     if operation == "add, add":
         question = (
@@ -288,7 +291,7 @@ def _sums(generator: random.Random, slips: float) -> str:
 
 def _story(generator: random.Random, slips: float) -> str:
     """A word problem told with its solution; a slip in the last step is carried into the answer."""
-    row = _problem(generator)
+    row = _problem(generator, LARGEST_NUMBER_READ)
     if _is_reserved(_content_key("math", row)):
         return _story(generator, slips)
     steps, result = row["answer"].split(" #### ")

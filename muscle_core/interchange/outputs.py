@@ -9,8 +9,9 @@ from typing import Any
 
 from muscle_core.datasets.read import Row
 from muscle_core.errors import DataError, raise_all
-from muscle_core.tasks import Task
+from muscle_core.tasks import Sample, Task
 from muscle_core.tasks.math import normalise_number
+from muscle_core.tasks.multiple_choice import choice_index
 
 _TRUE, _FALSE = {"1", "1.0", "true", "yes"}, {"0", "0.0", "false", "no"}
 
@@ -36,7 +37,7 @@ def read_outputs(
     task: Task,
     rows: Iterable[Row],
     columns: ImportColumns,
-    gold: Mapping[str, str],
+    samples: Iterable[Sample],
     *,
     texts: Mapping[str, str] | None = None,
     what: str = "the file",
@@ -47,13 +48,15 @@ def read_outputs(
         task: judges texts where no prediction column is named.
         rows: (place, row) pairs.
         columns: which column holds what; `prediction` or `output` must be named.
-        gold: gold answer of every known sample id.
+        samples: the samples that the ids belong to.
         texts: generated text by sample id, where it lies in another file.
         what: names the source in messages.
 
     Raises:
-        DataError: unknown or doubled ids, missing columns, or values that are neither right nor wrong.
+        DataError: unknown or doubled ids, missing columns, values that are neither right nor wrong, or an answer to a
+            multiple-choice question that is none of its choices (an index, a letter or a choice's text).
     """
+    known = {sample.id: sample for sample in samples}
     if columns.prediction is None and columns.output is None:
         raise DataError("name the column of the prediction or of the output text.")
     predictions: list[dict[str, Any]] = []
@@ -65,12 +68,12 @@ def read_outputs(
             problems.append(f"{place}: no value in the id column {columns.id!r}; the row has {', '.join(row)}")
         elif identity in seen:
             problems.append(f"{place}: the id {identity!r} was already used at {seen[identity]}")
-        elif identity not in gold:
+        elif identity not in known:
             problems.append(f"{place}: the id {identity!r} is not in the dataset")
         else:
             text = (texts or {}).get(identity)
             try:
-                predictions.append(_prediction(task, row, columns, identity, gold[identity], text))
+                predictions.append(_prediction(task, row, columns, known[identity], text))
             except ValueError as error:
                 problems.append(f"{place}: {error}")
         seen.setdefault(identity, place)
@@ -98,21 +101,28 @@ def read_texts(rows: Iterable[Row], columns: ImportColumns, *, what: str = "the 
 
 
 def _prediction(
-    task: Task, row: dict[str, Any], columns: ImportColumns, identity: str, gold: str, text: str | None
+    task: Task, row: dict[str, Any], columns: ImportColumns, sample: Sample, text: str | None
 ) -> dict[str, Any]:
     for name in (columns.prediction, columns.correct, columns.output if text is None else None):
         if name is not None and name not in row:
             raise ValueError(f"no column {name!r}; the row has {', '.join(row)}")
-    output = text
+    gold, output = sample.gold, text
     if output is None and columns.output is not None and _text(row[columns.output]) is not None:
         output = str(row[columns.output])
-    if columns.prediction is not None:
+    if sample.choices:
+        column = columns.prediction or columns.output
+        answer = row[columns.prediction] if columns.prediction is not None else output
+        prediction = None
+        if _text(answer) is not None:
+            prediction = str(choice_index(answer, sample.choices, what=f"the answer in {column!r}"))
+        judgement = task.judge(prediction or "", gold)
+        correct = None if prediction is None else judgement.correct
+    elif columns.prediction is not None:
         prediction = _text(row[columns.prediction])
         judgement = task.judge(prediction or "", gold)
         if prediction is not None and judgement.correct is not None:
             prediction = normalise_number(prediction) or prediction  # "18.0" and "1,234" as the gold answer is written
-        undecided = judgement.correct is None or (not task.generates and prediction is None)
-        correct = None if undecided else prediction == gold
+        correct = None if judgement.correct is None else prediction == gold
     else:
         judgement = task.judge(output or "", gold)
         prediction, correct = judgement.prediction, judgement.correct
@@ -120,7 +130,7 @@ def _prediction(
     if columns.correct is not None:
         correct = _flag(row[columns.correct], columns.correct)
     return {
-        "sample_id": identity,
+        "sample_id": sample.id,
         "prediction": prediction,
         "correct": correct,
         "gold": gold,

@@ -51,7 +51,7 @@ def device() -> torch.device:
 
 def _source(spec: ModelSpec) -> tuple[str, dict[str, Any]]:
     """First argument and options of `from_pretrained` for a base."""
-    path = Path(spec.base).expanduser()
+    path = spec.base_path
     if spec.is_gguf:
         return str(path.parent), {"gguf_file": path.name}
     return str(path if path.exists() else hub_snapshot(spec)), {}
@@ -149,11 +149,23 @@ def load_model(spec: ModelSpec) -> PreTrainedModel | PeftModel:
         ModelError: the base cannot be loaded, or the adapter does not belong to it.
     """
     model = shared_base(spec)
-    if spec.adapter is None:
+    folder = spec.adapter_path
+    if folder is None:
         return model
     check_adapter(spec, model)
-    peft_model = PeftModel.from_pretrained(model, str(Path(spec.adapter).expanduser()), is_trainable=False)
-    return peft_model.requires_grad_(False).eval()
+    return put_adapter(model, folder, is_trainable=False).requires_grad_(False).eval()
+
+
+def put_adapter(base: PreTrainedModel, folder: Path, *, is_trainable: bool) -> PeftModel:
+    """Put a saved adapter on a base; see `check_adapter` for the messages that tell most.
+
+    Raises:
+        ModelError: PEFT refuses the adapter.
+    """
+    try:
+        return PeftModel.from_pretrained(base, str(folder), is_trainable=is_trainable)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"the adapter at {folder} cannot be loaded: {_first_line(error)}") from error
 
 
 def check_adapter(spec: ModelSpec, base: PreTrainedModel, *, other_base_is_fine: bool = False) -> None:
@@ -165,21 +177,30 @@ def check_adapter(spec: ModelSpec, base: PreTrainedModel, *, other_base_is_fine:
         other_base_is_fine: compare shapes only, for starting a new adapter from another version's.
 
     Raises:
-        ModelError: with the first shape that does not fit, or both fingerprints.
+        ModelError: with the first shape that does not fit, or both fingerprints; or the adapter's files are damaged
+            or of a kind that is not supported.
     """
-    if spec.adapter is None:
+    folder = spec.adapter_path
+    if folder is None:
         return
-    folder = Path(spec.adapter).expanduser()
     recorded = recorded_base_fingerprint(folder)
     if not other_base_is_fine and recorded is not None and recorded != base_fingerprint(spec):
         raise ModelError(
             f"the adapter at {folder} was trained on another base (fingerprint {recorded[:12]}…) than {spec.base!r} "
             f"({base_fingerprint(spec)[:12]}…). Name the base it was trained on."
         )
-    config = PeftConfig.from_pretrained(str(folder))
+    try:
+        config = PeftConfig.from_pretrained(str(folder))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelError(
+            f"{folder / 'adapter_config.json'} cannot be read: {_first_line(error)}. Copy the adapter's folder again."
+        ) from error
     kind = getattr(config.peft_type, "value", str(config.peft_type))
     if kind != "LORA":
         raise ModelError(f"the adapter at {folder} is of type {kind}; only LORA adapters are supported.")
+    if getattr(config, "use_dora", False):
+        raise ModelError(f"the adapter at {folder} uses DoRA; only plain LoRA adapters are supported.")
+    rank = None if getattr(config, "rank_pattern", None) else getattr(config, "r", None)
     layers = {name: module for name, module in base.named_modules() if isinstance(module, torch.nn.Linear)}
     try:
         opened = safe_open(folder / "adapter_model.safetensors", framework="pt")
@@ -193,12 +214,21 @@ def check_adapter(spec: ModelSpec, base: PreTrainedModel, *, other_base_is_fine:
             layer = layers.get(name)
             if layer is None:
                 raise ModelError(f"the adapter at {folder} is for another base: {spec.base!r} has no layer {name!r}.")
-            rows, columns = tensors.get_slice(key).get_shape()
+            shape = tensors.get_slice(key).get_shape()
+            if len(shape) != 2:
+                raise ModelError(f"the adapter at {folder} is damaged: {key!r} is not a matrix but has shape {shape}.")
+            rows, columns = shape
             wanted, got = (layer.in_features, columns) if ".lora_A" in key else (layer.out_features, rows)
             if wanted != got:
                 raise ModelError(
                     f"the adapter at {folder} is for another base: layer {name!r} of {spec.base!r} has {wanted} "
                     f"{'inputs' if '.lora_A' in key else 'outputs'}, the adapter {got}."
+                )
+            own_rank = rows if ".lora_A" in key else columns
+            if rank is not None and own_rank != rank:
+                raise ModelError(
+                    f"the adapter at {folder} is damaged: its config says rank {rank}, but {key!r} has rank "
+                    f"{own_rank}. Copy config and weights of one and the same adapter."
                 )
 
 

@@ -12,6 +12,7 @@ import torch
 from muscle_core.errors import ConfigError
 from muscle_core.models.load import load_base, load_tokenizer
 from muscle_core.models.spec import ModelSpec
+from muscle_core.paths import local_path
 
 
 def round_groups(weight: torch.Tensor, bits: int, group_size: int) -> torch.Tensor:
@@ -42,6 +43,9 @@ def write_rounded(spec: ModelSpec, out: Path, *, bits: int = 3, group_size: int 
         raise ConfigError(f"bits must be from 2 to 8, got {bits}.")
     if group_size < 1:
         raise ConfigError(f"the group size must be at least 1, got {group_size}.")
+    out = local_path(out, ConfigError)
+    if out.is_file():
+        raise ConfigError(f"{out} is a file; name a new folder.")
     if out.exists() and any(out.iterdir()):
         raise ConfigError(f"{out} is not empty; name a new folder.")
     model, tokenizer = load_base(spec), load_tokenizer(spec)

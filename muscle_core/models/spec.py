@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from muscle_core.errors import ModelError
+from muscle_core.paths import local_path, reason
 
 _WEIGHT_FILES = ("*.safetensors", "*.gguf")
 _CONFIG_FILES = ("config.json", "adapter_config.json", "generation_config.json")
@@ -38,9 +39,14 @@ class ModelSpec:
         return self.base.lower().endswith(".gguf")
 
     @property
-    def is_local(self) -> bool:
-        """Whether the base lies on this machine (else it is a hub id)."""
-        return Path(self.base).expanduser().exists()
+    def base_path(self) -> Path:
+        """The base as a path; where nothing lies there, it is a hub id."""
+        return local_path(self.base, ModelError)
+
+    @property
+    def adapter_path(self) -> Path | None:
+        """The adapter's folder, or None for the plain base."""
+        return None if self.adapter is None else local_path(self.adapter, ModelError)
 
 
 def check_paths(spec: ModelSpec) -> None:
@@ -49,7 +55,7 @@ def check_paths(spec: ModelSpec) -> None:
     Raises:
         ModelError: the base or adapter is missing, holds no safetensors/GGUF weights, or is a pickle checkpoint.
     """
-    base = Path(spec.base).expanduser()
+    base = spec.base_path
     looks_like_path = spec.base.startswith(("/", ".", "~")) or spec.is_gguf
     if not base.exists():
         if looks_like_path or spec.base.count("/") != 1:
@@ -67,8 +73,8 @@ def check_paths(spec: ModelSpec) -> None:
             )
     elif not spec.is_gguf:
         raise ModelError(f"{base} is a file but not a .gguf file; give a model folder or a .gguf file.")
-    if spec.adapter is not None:
-        adapter = Path(spec.adapter).expanduser()
+    adapter = spec.adapter_path
+    if adapter is not None:
         missing = [
             name for name in ("adapter_config.json", "adapter_model.safetensors") if not (adapter / name).is_file()
         ]
@@ -90,20 +96,25 @@ def _folder_fingerprint(folder: Path) -> str:
         files = sorted(f for pattern in (*_WEIGHT_FILES, *_CONFIG_FILES) for f in folder.glob(pattern))
     total = hashlib.sha256()
     for file in files:
-        stat = file.stat()
-        total.update(f"{file.name}:{_file_digest(str(file), stat.st_size, stat.st_mtime_ns)}\n".encode())
+        try:
+            stat = file.stat()
+            digest = _file_digest(str(file), stat.st_size, stat.st_mtime_ns)
+        except OSError as error:
+            raise ModelError(f"{file} cannot be read: {reason(error)}. Check the file and its rights.") from error
+        total.update(f"{file.name}:{digest}\n".encode())
     return total.hexdigest()
 
 
 def base_fingerprint(spec: ModelSpec) -> str:
     """Hash of the base's weight and config files; for a hub id, of the files of the local snapshot."""
-    base = Path(spec.base).expanduser()
+    base = spec.base_path
     return _folder_fingerprint(base if base.exists() else hub_snapshot(spec))
 
 
 def adapter_fingerprint(spec: ModelSpec) -> str | None:
     """Hash of the adapter's files, or None without an adapter."""
-    return None if spec.adapter is None else _folder_fingerprint(Path(spec.adapter).expanduser())
+    folder = spec.adapter_path
+    return None if folder is None else _folder_fingerprint(folder)
 
 
 def hub_snapshot(spec: ModelSpec) -> Path:
@@ -132,6 +143,22 @@ def write_base_record(adapter: Path, spec: ModelSpec, fingerprint: str) -> None:
 
 
 def recorded_base_fingerprint(adapter: Path) -> str | None:
-    """Fingerprint of the base that an adapter was trained on, where a record lies beside it."""
-    record = adapter / BASE_RECORD
-    return json.loads(record.read_text()).get("base_fingerprint") if record.is_file() else None
+    """Fingerprint of the base that an adapter was trained on, where a record lies beside it.
+
+    Raises:
+        ModelError: the record cannot be read.
+    """
+    file = adapter / BASE_RECORD
+    if not file.is_file():
+        return None
+    try:
+        record = json.loads(file.read_text())
+        fingerprint = record.get("base_fingerprint") if isinstance(record, dict) else record
+        if fingerprint is not None and not isinstance(fingerprint, str):
+            raise ValueError("it holds no text under base_fingerprint")
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"the record {file} of the adapter's base cannot be read: {reason(error)}. Copy the adapter's folder "
+            "again, or remove the record if you know the base."
+        ) from error
+    return fingerprint

@@ -4,35 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from muscle_core.errors import ModelError
+from muscle_core.scoring.decoding import Decoding
 from muscle_core.scoring.encode import encode_pair
 from muscle_core.scoring.generation import generate_greedy
 from muscle_core.scoring.loglikelihood import BATCH_TOKENS, answer_loglikelihoods, length_sorted_batches
 from muscle_core.tasks import Sample, Task, render_prompt
 
 _CHUNK = 256  # samples between two progress reports
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """How answers are produced; part of an evaluation's cache key.
-
-    Attributes:
-        max_new_tokens: most tokens a generated answer may have (unused for multiple choice).
-        stop: stop strings of generation.
-    """
-
-    max_new_tokens: int
-    stop: tuple[str, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON form; greedy is stated because sampling would make flips of its own (paper.md, Traps)."""
-        return {"method": "greedy", "max_new_tokens": self.max_new_tokens, "stop": list(self.stop)}
 
 
 def score_samples(

@@ -11,9 +11,11 @@ from muscle_core.store.catalog import (
     list_training_runs,
     list_versions,
     made_by,
+    spec_of,
+    stored_path,
 )
 from muscle_core.store.predictions import PredictionWriter, read_predictions, summarise
-from muscle_core.store.tables import Dataset, EvaluationRun, Job, ModelVersion, TrainingRun, spec_of
+from muscle_core.store.tables import Dataset, EvaluationRun, Job, ModelVersion, TrainingRun
 from muscle_core.store.workspace import Workspace
 
 __all__ = [
@@ -36,5 +38,6 @@ __all__ = [
     "made_by",
     "read_predictions",
     "spec_of",
+    "stored_path",
     "summarise",
 ]

@@ -8,12 +8,14 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from muscle_core import __version__
 from muscle_core.errors import ConfigError, StoreError
+from muscle_core.models.spec import ModelSpec
 from muscle_core.store.tables import Dataset, EvaluationRun, ModelVersion, TrainingRun
 from muscle_core.store.workspace import Workspace
 
@@ -76,6 +78,26 @@ def get_version(workspace: Workspace, name: str) -> ModelVersion:
             names = list(session.scalars(sa.select(ModelVersion.name).order_by(ModelVersion.name)))
             raise _missing("model version", name, names)
         return found
+
+
+def stored_path(workspace: Workspace, path: str | Path) -> str:
+    """How an absolute path is stored: relative where it lies in the workspace, so that the workspace can be moved."""
+    absolute = Path(path)
+    return absolute.relative_to(workspace.home).as_posix() if absolute.is_relative_to(workspace.home) else str(path)
+
+
+def spec_of(workspace: Workspace, version: ModelVersion) -> ModelSpec:
+    """What to load for a version that has weights; the adapter's path is absolute.
+
+    Raises:
+        StoreError: only outputs of the version are known, or its adapter would lie outside the workspace.
+    """
+    if version.base is None:
+        raise StoreError(f"{version.name!r} has imported outputs only, no weights; there is nothing to load.")
+    adapter = version.adapter
+    if adapter is not None and not Path(adapter).is_absolute():
+        adapter = str(workspace.path(adapter))
+    return ModelSpec(base=version.base, revision=version.revision, adapter=adapter)
 
 
 def get_dataset(workspace: Workspace, name: str) -> Dataset:

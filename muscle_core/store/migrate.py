@@ -19,7 +19,7 @@ _SCRIPTS = Path(__file__).parent / "migrations"
 
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(_SCRIPTS))
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))  # an INI file's sign for references
     return config
 
 

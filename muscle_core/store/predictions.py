@@ -54,8 +54,9 @@ class PredictionWriter:
         self.partial.rename(self.folder)
 
     def abandon(self) -> None:
-        """Remove what was written."""
+        """Remove what was written, also where it is complete."""
         shutil.rmtree(self.partial, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def read_predictions(folder: Path, columns: list[str] | None = None) -> pd.DataFrame:
@@ -69,7 +70,7 @@ def read_predictions(folder: Path, columns: list[str] | None = None) -> pd.DataF
         raise StoreError(f"the predictions at {folder} are missing; evaluate again to make them anew.")
     try:
         table = pa.concat_tables([pq.read_table(part, columns=columns) for part in parts], promote_options="default")
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise StoreError(f"the predictions at {folder} are damaged ({error}); evaluate again.") from error
     frame = table.to_pandas()
     if "correct" in frame:

@@ -9,8 +9,6 @@ from typing import Any
 from sqlalchemy import JSON, DateTime, Float, ForeignKey, Index, Integer, String, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from muscle_core.models.spec import ModelSpec
-
 ROLES = ("old", "new", "compat", "imported")
 
 
@@ -57,7 +55,7 @@ class ModelVersion(Table):
     role: Mapped[str] = mapped_column(String(20))  # place in the lineage: one of ROLES
     base: Mapped[str | None] = mapped_column(Text)  # None: only its outputs were imported
     revision: Mapped[str | None] = mapped_column(String(200))
-    adapter: Mapped[str | None] = mapped_column(Text)
+    adapter: Mapped[str | None] = mapped_column(Text)  # relative to the workspace where it lies in it
     base_fingerprint: Mapped[str | None] = mapped_column(String(64))
     adapter_fingerprint: Mapped[str | None] = mapped_column(String(64))
     tokenizer_fingerprint: Mapped[str | None] = mapped_column(String(64))
@@ -162,9 +160,3 @@ _active = Job.state.in_(("queued", "running", "cancelling"))
 # Two submissions with one key are one job as long as it is not over; a double click starts one training.
 Index("uq_jobs_active_key", Job.idempotency_key, unique=True, sqlite_where=_active, postgresql_where=_active)
 Index("ix_jobs_state", Job.state, Job.created_at)
-
-
-def spec_of(version: ModelVersion) -> ModelSpec:
-    """What to load for a version that has weights."""
-    assert version.base is not None
-    return ModelSpec(base=version.base, revision=version.revision, adapter=version.adapter)

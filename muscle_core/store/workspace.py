@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
 from muscle_core.errors import StoreError
+from muscle_core.paths import local_path
 from muscle_core.store.migrate import upgrade
 
 HOME_VARIABLE = "MUSCLE_HOME"
@@ -45,14 +46,14 @@ class Workspace:
         Raises:
             StoreError: the folder cannot be written, or its database is damaged or from a newer version.
         """
-        folder = Path(home or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().resolve()
+        folder = local_path(home or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME, StoreError).resolve()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"the workspace folder {folder} cannot be made: {error.strerror}.") from error
         if not os.access(folder, os.W_OK):
             raise StoreError(f"the workspace folder {folder} cannot be written; check its owner and permissions.")
-        engine = _engine(os.environ.get(DATABASE_VARIABLE) or f"sqlite:///{folder / 'muscle.db'}")
+        engine = _engine(os.environ.get(DATABASE_VARIABLE) or _sqlite_url(folder / "muscle.db"))
         upgrade(engine)
         return cls(folder, engine)
 
@@ -91,7 +92,12 @@ class Workspace:
         self.engine.dispose()
 
 
-def _engine(url: str) -> sa.Engine:
+def _sqlite_url(file: Path) -> sa.URL:
+    # Not as a text: "?" and "%41" in a folder's name would be read as parts of a URL.
+    return sa.URL.create("sqlite", database=str(file))
+
+
+def _engine(url: str | sa.URL) -> sa.Engine:
     try:
         if sa.make_url(url).get_backend_name() != "sqlite":
             return sa.create_engine(url, pool_pre_ping=True)

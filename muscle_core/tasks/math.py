@@ -16,6 +16,7 @@ from muscle_core.tasks.base import Judgement, ParsedRow, field_text, rest_of
 # A sign right after a digit is a minus or a range ("10-15"), not a part of the number.
 _NUMBER = re.compile(r"(?:(?<!\d)[-+])?[$€£]?(?:\d[\d,]*)?\.?\d+")
 _CURRENCY = re.compile(r"^([-+]?)[$€£]")
+_MOST_DIGITS = 1000  # before or after the point; nothing longer is an answer
 _CALCULATION = re.compile(r"<<[^<>]*>>")
 
 
@@ -26,7 +27,8 @@ def normalise_number(text: str) -> str | None:
         value = Decimal(cleaned)
     except InvalidOperation:
         return None
-    if not value.is_finite():
+    # Written out, "1e9999999" would fill ten megabytes.
+    if not value.is_finite() or abs(value.adjusted()) > _MOST_DIGITS:
         return None
     plain = format(value.normalize(), "f")
     return "0" if plain in ("-0", "0") else plain

@@ -7,10 +7,13 @@ predictions for that.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from muscle_core.tasks.base import Judgement, ParsedRow, field_text, rest_of
 
+_WHOLE = re.compile(r"-?\d+(\.0+)?")  # "1.0" is how tools write a column of indices that has gaps
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -40,7 +43,7 @@ class MultipleChoice:
         gold_field = next((name for name in ("answer", "label", "gold") if row.get(name) is not None), None)
         if gold_field is None:
             raise ValueError("no gold answer (looked for the fields answer, label, gold)")
-        index = _gold_index(row[gold_field], choices, is_label=gold_field == "label")
+        index = choice_index(row[gold_field], choices, is_label=gold_field == "label")
         return ParsedRow(
             input=question[1],
             gold=str(index),
@@ -66,24 +69,33 @@ def _choices(row: dict[str, Any]) -> tuple[list[str], tuple[str, ...]]:
     return [], ()
 
 
-def _gold_index(value: Any, choices: list[str], *, is_label: bool) -> int:
-    """A gold answer as an index, a letter, or the text of a choice; digits of a `label` are always an index."""
+def choice_index(value: Any, choices: Sequence[str], *, is_label: bool = False, what: str = "the gold answer") -> int:
+    """Index of the choice that a value names: by index, by letter, or by the choice's text.
+
+    Args:
+        value: a whole number is an index; so are digits in a text, unless they are the text of a choice.
+        choices: texts of the choices.
+        is_label: digits are always an index.
+        what: names the value in messages.
+
+    Raises:
+        ValueError: the value names none of the choices.
+    """
     if isinstance(value, bool):
-        raise ValueError(f"the gold answer must be an index, a letter or a choice's text, got {value!r}")
+        raise ValueError(f"{what} must be an index, a letter or a choice's text, got {value!r}")
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, str):
         text, stripped = value.strip(), [choice.strip() for choice in choices]
-        is_number = text.removeprefix("-").isdecimal()
+        is_number = _WHOLE.fullmatch(text) is not None
         if text in stripped and not (is_label and is_number):
             return stripped.index(text)
         if is_number:
-            value = int(text)
+            value = int(text.partition(".")[0])
         elif len(text) == 1 and text.upper() in _LETTERS[: len(choices)]:
             return _LETTERS.index(text.upper())
     if not isinstance(value, int) or not 0 <= value < len(choices):
         raise ValueError(
-            f"the gold answer {value!r} is neither an index from 0 to {len(choices) - 1}, a letter, "
-            "nor the text of a choice"
+            f"{what} {value!r} is neither an index from 0 to {len(choices) - 1}, a letter, nor the text of a choice"
         )
     return value

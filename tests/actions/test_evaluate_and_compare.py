@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import choice_rows
 
 from muscle_core.actions.compare import compare_versions, predictions_of, require_run
-from muscle_core.actions.datasets import load_samples
+from muscle_core.actions.datasets import add_dataset_rows, load_samples
 from muscle_core.actions.evaluate import evaluate
 from muscle_core.actions.models import add_model_version
 from muscle_core.errors import Cancelled, ConfigError, DataError, ModelError, StoreError
@@ -52,8 +54,6 @@ def test_a_stopped_evaluation_leaves_nothing(filled: Workspace, monkeypatch: pyt
 
 
 def test_changed_weights_are_refused(filled: Workspace, tmp_path: Path, tiny_bases: dict[str, Path]) -> None:
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(tiny_bases["old"], copy)
     add_model_version(filled, "moving", str(copy))
@@ -95,3 +95,95 @@ def test_bad_requests_are_refused(filled: Workspace) -> None:
         evaluate(filled, "old", "choice", limit=0)
     with pytest.raises(StoreError, match="no model version named 'odl'"):
         evaluate(filled, "odl", "choice")
+
+
+def _add_choice(workspace: Workspace, name: str, rows: list[dict], **options: str) -> None:
+    placed = {"test": [(row["id"], row) for row in rows]}
+    template = options.get("template", "Question : {input} Answer :")
+    add_dataset_rows(workspace, name, "multiple_choice", placed, template=template)
+
+
+def test_the_same_rows_under_two_names_are_two_runs(filled: Workspace) -> None:
+    rows = choice_rows(6)
+    _add_choice(filled, "one", rows)
+    _add_choice(filled, "two", rows[::-1])
+    assert get_dataset(filled, "one").fingerprint == get_dataset(filled, "two").fingerprint
+    runs = [evaluate(filled, "old", name, limit=3) for name in ("one", "two")]
+    assert [run.dataset_id for run in runs] == [get_dataset(filled, name).id for name in ("one", "two")]
+    assert set(predictions_of(filled, runs[0])["sample_id"]) == {"c0", "c1", "c2"}
+    assert set(predictions_of(filled, runs[1])["sample_id"]) == {"c3", "c4", "c5"}
+
+
+@pytest.mark.parametrize("damage", ["folder", "part", "bytes"])
+def test_a_run_whose_predictions_are_lost_is_made_again(
+    filled: Workspace, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setattr("muscle_core.scoring.score._CHUNK", 10)
+    first = evaluate(filled, "old", "choice")
+    folder = filled.path(first.path)
+    if damage == "folder":
+        shutil.rmtree(folder)
+    elif damage == "part":
+        (folder / "part-00001.parquet").unlink()
+    else:
+        (folder / "part-00001.parquet").write_bytes(b"PAR1 not really PAR1")
+    again = evaluate(filled, "old", "choice")
+    assert again.id != first.id
+    assert [run.id for run in list_runs(filled)] == [again.id]
+    assert len(predictions_of(filled, again)) == 30
+    assert [path.name for path in filled.path("predictions").iterdir()] == [again.id]
+
+
+def test_a_lost_file_of_a_dataset_is_written_again_only_from_the_same_rows(filled: Workspace) -> None:
+    rows = choice_rows(6)
+    _add_choice(filled, "d", rows)
+    dataset = get_dataset(filled, "d")
+    with pytest.raises(ConfigError, match="already a dataset"):
+        _add_choice(filled, "d", rows)
+    filled.path(dataset.path).write_bytes(b"damaged")
+    with pytest.raises(DataError, match="damaged"):
+        load_samples(filled, dataset, "test")
+    for other in (
+        lambda: _add_choice(filled, "d", rows[1:]),
+        lambda: _add_choice(filled, "d", rows, template="{input}"),
+    ):
+        with pytest.raises(ConfigError, match="already a dataset"):
+            other()
+    _add_choice(filled, "d", rows)
+    assert [sample.id for sample in load_samples(filled, dataset, "test")] == [row["id"] for row in rows]
+    assert get_dataset(filled, "d").id == dataset.id
+
+
+def test_a_dataset_that_loses_the_race_for_its_name_leaves_no_file(
+    filled: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from muscle_core.actions import datasets
+
+    def slow(samples, path):
+        monkeypatch.undo()
+        _add_choice(Workspace.open(filled.home), "d", choice_rows(4))
+        datasets.write_samples(samples, path)
+
+    files = set(filled.path("datasets").iterdir())
+    monkeypatch.setattr(datasets, "write_samples", slow)
+    monkeypatch.setenv("MUSCLE_HOME", str(filled.home))
+    with pytest.raises(ConfigError, match="already a dataset"):
+        _add_choice(filled, "d", choice_rows(6))
+    winner = get_dataset(filled, "d")
+    assert set(filled.path("datasets").iterdir()) - files == {filled.path(winner.path)}
+    assert len(load_samples(filled, winner, "test")) == 4
+
+
+def test_a_changed_tokenizer_is_refused(filled: Workspace, tmp_path: Path, tiny_bases: dict[str, Path]) -> None:
+    copy = shutil.copytree(tiny_bases["old"], tmp_path / "copy")
+    add_model_version(filled, "moving", str(copy))
+    shutil.copy(tiny_bases["foreign"] / "tokenizer.json", copy / "tokenizer.json")
+    with pytest.raises(ModelError, match="tokenizer files of 'moving' have changed"):
+        evaluate(filled, "moving", "choice")
+    assert not filled.path("predictions").exists()
+
+
+def test_the_run_records_how_answers_were_scored(filled: Workspace) -> None:
+    record = evaluate(filled, "old", "choice", limit=2).decoding
+    assert (record["method"], record["scoring"]) == ("greedy", "sum")
+    assert {"max_new_tokens", "stop"} <= set(record)

@@ -9,7 +9,7 @@ import pytest
 from muscle_core.actions.compare import compare_versions, predictions_of
 from muscle_core.actions.datasets import add_dataset
 from muscle_core.actions.imports import import_predictions
-from muscle_core.errors import DataError
+from muscle_core.errors import ConfigError, DataError
 from muscle_core.interchange import ImportColumns
 from muscle_core.store import Workspace, list_runs, list_versions
 
@@ -33,6 +33,41 @@ def test_a_bad_file_imports_nothing(filled: Workspace, tmp_path: Path) -> None:
         assert place in str(refusal.value)
     assert list_runs(filled) == []
     assert "theirs" not in {v.name for v in list_versions(filled)}
+
+
+def test_an_unusable_version_name_is_refused_before_the_file_is_read(filled: Workspace, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not usable"):
+        import_predictions(filled, "a b", "choice", tmp_path / "gone.csv", ImportColumns(prediction="answer"))
+
+
+def test_a_failing_import_leaves_no_files(filled: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "o.csv"
+    file.write_text("id,answer\nc0,0\n")
+    monkeypatch.setattr("muscle_core.actions.runs.summarise", lambda rows: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        import_predictions(filled, "theirs", "choice", file, ImportColumns(prediction="answer"))
+    assert list(filled.path("predictions").iterdir()) == []
+
+
+def test_two_equal_imports_at_once_are_one_run(
+    filled: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from muscle_core.actions import imports
+
+    file = tmp_path / "o.csv"
+    file.write_text("id,answer\nc0,0\nc1,cat\n")
+    columns = ImportColumns(prediction="answer")
+    winners = []
+
+    def store_late(workspace, run, chunks):
+        monkeypatch.undo()
+        winners.append(import_predictions(Workspace.open(workspace.home), "theirs", "choice", file, columns))
+        return imports.store_run(workspace, run, chunks)
+
+    monkeypatch.setattr(imports, "store_run", store_late)
+    run = import_predictions(filled, "theirs", "choice", file, columns)
+    assert [run.id] == [winner.id for winner in winners] == [known.id for known in list_runs(filled)]
+    assert [path.name for path in filled.path("predictions").iterdir()] == [run.id]
 
 
 @pytest.mark.real

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from muscle_core.actions import train
 from muscle_core.actions.compare import compare_trained
 from muscle_core.actions.evaluate import evaluate
 from muscle_core.actions.imports import import_predictions
+from muscle_core.actions.models import add_imported_version as import_version
 from muscle_core.actions.models import add_model_version
-from muscle_core.actions.train import check_compat, read_metrics, train_compat, train_task
+from muscle_core.actions.train import check_compat, check_held_out, read_metrics, train_compat, train_task
 from muscle_core.compat.config import CompatConfig, TaskConfig
-from muscle_core.errors import Cancelled, ConfigError, ModelError
+from muscle_core.errors import Cancelled, ConfigError, DataError, ModelError, StoreError
 from muscle_core.interchange import ImportColumns
 from muscle_core.models.spec import recorded_base_fingerprint
-from muscle_core.store import Workspace, get_version, list_training_runs, list_versions
+from muscle_core.store import Workspace, get_dataset, get_version, list_training_runs, list_versions
 
 FAST = {"steps": 3, "batch_size": 4, "warmup_steps": 0, "lora_rank": 2, "lora_alpha": 4}
 
@@ -32,7 +34,8 @@ def trained(filled: Workspace) -> Workspace:
 def test_a_task_adapter_becomes_a_version_with_its_lineage(trained: Workspace) -> None:
     version = get_version(trained, "task-new")
     assert version.adapter is not None
-    assert recorded_base_fingerprint(Path(version.adapter)) == version.base_fingerprint
+    assert version.adapter.startswith("adapters/")
+    assert recorded_base_fingerprint(trained.path(version.adapter)) == version.base_fingerprint
     run = next(run for run in list_training_runs(trained) if run.result_version_id == version.id)
     assert (run.kind, run.strategy, run.summary["steps"]) == ("task", None, 3)
     assert run.made_by["libraries"]["torch"].startswith("2.13.0")
@@ -98,3 +101,112 @@ def test_an_adapter_for_another_base_is_refused(trained: Workspace, tiny_bases: 
     with pytest.raises(ModelError):
         add_model_version(trained, "mixed", str(tiny_bases["wide"]), adapter=adapter)
     assert "mixed" not in {v.name for v in list_versions(trained)}
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"role": "king"}, ConfigError, "role must be one of"),
+        ({"parent": "nobody"}, StoreError, "no model version named 'nobody'"),
+        ({"name": "a b"}, ConfigError, "not usable"),
+        ({"name": "old"}, ConfigError, "already a model version"),
+        ({"base": "~nobody-of-that-name/x"}, ModelError, "cannot be used"),
+    ],
+)
+def test_all_is_checked_before_training(
+    filled: Workspace, monkeypatch: pytest.MonkeyPatch, options: dict, error: type, words: str
+) -> None:
+    monkeypatch.setattr("muscle_core.compat.trainer.fit_task_adapter", lambda *args, **kwargs: pytest.fail("trained"))
+    given = {"name": "t", "base": "old", **options}
+    with pytest.raises(error, match=words):
+        train_task(filled, given.pop("name"), given.pop("base"), "choice", TaskConfig(**FAST), **given)
+
+
+def test_a_name_that_is_taken_during_training_gets_a_number(filled: Workspace) -> None:
+    def take(step: dict[str, float]) -> None:
+        if step["step"] == 1:
+            import_version(filled, "t")
+
+    version = train_task(filled, "t", "old", "choice", TaskConfig(**FAST), report=take)
+    assert version.name == "t-2"
+    assert get_version(filled, "t-2").adapter == version.adapter
+    assert [run.result_version_id for run in list_training_runs(filled)] == [version.id]
+
+
+def test_a_name_that_is_taken_while_saving_gets_a_number(filled: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_version(filled, "t")
+    free, calls = train.free_name, []
+
+    def free_at_first(workspace: Workspace, wanted: str) -> str:
+        calls.append(wanted)
+        return wanted if len(calls) == 1 else free(workspace, wanted)
+
+    monkeypatch.setattr(train, "free_name", free_at_first)
+    monkeypatch.setattr(train, "check_new_version", lambda *args: None)
+    version = train_task(filled, "t", "old", "choice", TaskConfig(**FAST))
+    assert (version.name, len(calls)) == ("t-2", 2)
+    assert get_version(filled, "t-2").id == version.id
+    assert [run.result_version_id for run in list_training_runs(filled)] == [version.id]
+
+
+def test_version_and_training_run_are_saved_together_or_not_at_all(
+    filled: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "made_by", lambda **facts: {"not JSON": object()})
+    with pytest.raises(Exception, match="JSON serializable"):
+        train_task(filled, "t", "old", "choice", TaskConfig(**FAST))
+    assert "t" not in {version.name for version in list_versions(filled)}
+    assert list_training_runs(filled) == []
+    assert list(filled.path("adapters").iterdir()) == []
+
+
+def test_the_revision_of_the_base_is_kept(filled: Workspace, tiny_bases: dict[str, Path]) -> None:
+    add_model_version(filled, "pinned", str(tiny_bases["old"]), revision="abc")
+    version = train_task(filled, "t", "pinned", "choice", TaskConfig(**FAST))
+    assert (version.base, version.revision) == (str(tiny_bases["old"]), "abc")
+
+
+def test_the_workspace_can_be_moved(trained: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained.close()
+    trained.home.rename(tmp_path / "elsewhere")
+    moved = Workspace.open(tmp_path / "elsewhere")
+    assert evaluate(moved, "task-old", "choice", limit=5).rows == 5
+    train_compat(moved, "task-old", "task-new", "choice", CompatConfig(**FAST))
+    adapter = get_version(moved, "task-old").adapter
+    assert add_model_version(moved, "again", get_version(moved, "old").base, adapter=adapter).adapter == adapter
+    moved.close()
+
+
+def test_an_adapter_is_not_judged_by_what_it_was_trained_on(filled: Workspace) -> None:
+    dataset = get_dataset(filled, "choice")
+    check_held_out(dataset, "train", "test")
+    with pytest.raises(ConfigError, match="Train on another split"):
+        check_held_out(dataset, "test", "test")
+    with pytest.raises(StoreError, match="no split 'dev'"):
+        check_held_out(dataset, "train", "dev")
+
+
+def test_bad_submissions_are_refused_and_nothing_is_queued(trained: Workspace) -> None:
+    from muscle_core.actions.background import submit_compat, submit_evaluation
+    from muscle_core.jobs import list_jobs
+
+    pair = ("task-old", "task-new", "choice", CompatConfig(**FAST))
+    with pytest.raises(ConfigError, match="Train on another split"):
+        submit_compat(trained, *pair, train_split="test")
+    with pytest.raises(ConfigError, match="already a model version"):
+        submit_compat(trained, *pair, name="task-old")
+    with pytest.raises(DataError, match="at least 1"):
+        submit_compat(trained, *pair, limit=0)
+    with pytest.raises(DataError, match="at least 1"):
+        submit_evaluation(trained, ["old"], "choice", limit=0)
+    assert list_jobs(trained) == []
+
+
+def test_preset_options_are_changed_by_name(workspace: Workspace) -> None:
+    from muscle_core.actions.presets import compat_preset
+
+    assert compat_preset("quick", {"seed": 5, "strategy": "always_old"}).seed == 5
+    assert compat_preset("quick").steps == 50
+    for changes in ({"name": "x"}, {"seed": None}, {"strategy": {}}):
+        with pytest.raises(ConfigError, match=next(iter(changes))):
+            compat_preset("quick", changes)

@@ -27,6 +27,8 @@ def test_all_problems_are_reported_at_once():
         *[("gradient_accumulation", 0), ("warmup_steps", -1), ("max_length", 1), ("seed", -1), ("seed", 2**32)],
         *[("learning_rate", 0), ("learning_rate", 1.1), ("learning_rate", float("nan")), ("learning_rate", "1e-3")],
         *[("weight_decay", -0.1), ("max_grad_norm", 0), ("lora_dropout", 0.95), ("lora_rank", 0), ("lora_alpha", 0)],
+        *[("lora_modules", "q_proj"), ("lora_modules", ("q_proj", "")), ("lora_modules", (1,))],
+        *[("schedule", {}), ("strategy", {}), ("initialisation", ["old"]), ("strategy", None)],
         *[("lora_modules", ()), ("schedule", "none"), ("strategy", ""), ("temperature", True)],
         *[("temperature", float("inf")), ("temperature", "1")],
     ],

@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -7,7 +8,7 @@ from safetensors.torch import load_file
 from muscle_core.compat import STRATEGIES, CompatConfig, TaskConfig
 from muscle_core.compat.adapters import compat_student, load_teachers
 from muscle_core.compat.losses import gold_loss, muscle_loss
-from muscle_core.compat.trainer import fit_compat_adapter, fit_task_adapter, training_pairs
+from muscle_core.compat.trainer import fit_compat_adapter, fit_task_adapter, peak_memory_mb, training_pairs
 from muscle_core.errors import ConfigError, DataError, ModelError
 from muscle_core.models import ModelSpec, adapter_fingerprint, base_fingerprint
 from muscle_core.models.load import load_base, load_model, load_tokenizer, shared_base
@@ -389,3 +390,22 @@ def test_compatibility_training_is_reproducible_and_can_be_stopped(versions, tmp
     a, b = ((tmp_path / name / "adapter_model.safetensors").read_bytes() for name in "ab")
     assert a == b
     assert (result.steps, result.stopped) == (1, True)
+
+
+def test_the_saved_adapter_names_the_new_base_also_where_it_started_from_the_old_adapter(versions, tmp_path):
+    old, new = versions["old"], versions["new"]
+    fit_compat_adapter(old, new, SAMPLES, TEMPLATE, compat_config(initialisation="old", steps=1), tmp_path / "out")
+    config = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert (config["base_model_name_or_path"], config["revision"]) == (new.base, None)
+
+
+def test_the_peak_of_memory_does_not_sink():
+    if torch.cuda.is_available():
+        pytest.skip("measured on the GPU there")
+    before = peak_memory_mb()
+    held = bytearray(200 * 2**20)
+    held[:: 2**12] = b"x" * len(held[:: 2**12])
+    during = peak_memory_mb()
+    del held
+    assert during > 200
+    assert peak_memory_mb() >= during >= before

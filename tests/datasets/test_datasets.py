@@ -94,6 +94,10 @@ def test_an_unknown_suffix_is_refused_with_the_known_ones(tmp_path):
         ("d.csv", 'a,b\n1,"2\n', "cannot be read as CSV"),
         ("d.csv", "q,choices\nx,[a b]\n", r"d\.csv:2: choices is not a JSON list"),
         ("d.parquet", "not parquet", "cannot be read as Parquet"),
+        ("d.jsonl", f'{{"a": {"9" * 5000}}}', r"d\.jsonl:1: not a JSON object \(it holds a number of too many digits"),
+        ("d.json", f'[{{"a": {"9" * 5000}}}]', "too many digits"),
+        ("d.jsonl", '{"a": ' + "[" * 100_000, r"d\.jsonl:1: .*nested too deeply"),
+        ("d.json", "[" * 100_000, "nested too deeply"),
     ],
 )
 def test_a_broken_file_is_refused_with_the_line(tmp_path, name, text, words):
@@ -203,8 +207,10 @@ def test_no_row_at_all_is_refused():
         build_samples(MATH, {"test": []}, name="d")
 
 
-def test_half_characters_are_refused_with_the_line(tmp_path):
-    path = write(tmp_path, "d.jsonl", '{"question": "\\ud800", "answer": "1"}\n')
+@pytest.mark.parametrize("field", ["question", "id", "topic"])
+def test_half_characters_are_refused_with_the_line(tmp_path, field):
+    row = {"question": "q", "answer": "1", field: "\ud800"}
+    path = write(tmp_path, "d.jsonl", json.dumps(row))
     with pytest.raises(DataError, match=r"d\.jsonl:1: .*surrogates not allowed"):
         build_samples(MATH, {"test": read_rows(path)}, name="d")
 
@@ -254,3 +260,22 @@ def test_samples_survive_parquet_whole_and_by_split(tmp_path):
     assert read_samples(path, "test") == [s for s in samples if s.split == "test"]
     assert read_samples(path, "none") == []
     assert [p.name for p in path.parent.iterdir()] == ["samples.parquet"]
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".jsonl", "~nobody-of-that-name/x.jsonl", "a\0b.jsonl"])
+def test_a_path_that_the_system_refuses_is_refused_with_a_message(name):
+    with pytest.raises(DataError, match="cannot be used"):
+        read_rows(name)
+
+
+def test_damaged_stored_samples_are_refused(tmp_path):
+    path = tmp_path / "samples.parquet"
+    with pytest.raises(DataError, match="missing or damaged"):
+        read_samples(path)
+    write_samples(samples_of(ROWS), path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DataError, match="Add the dataset again"):
+        read_samples(path, "test")
+    pq.write_table(pa.Table.from_pylist([{"split": "test"}]), path)
+    with pytest.raises(DataError, match="Add the dataset again"):
+        read_samples(path)

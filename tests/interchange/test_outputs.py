@@ -2,7 +2,7 @@ import pytest
 
 from muscle_core.errors import DataError
 from muscle_core.interchange import ImportColumns, read_outputs, read_texts
-from muscle_core.tasks import task_of
+from muscle_core.tasks import Sample, task_of
 
 MATH, CHOICE, SUMMARY = task_of("math"), task_of("multiple_choice"), task_of("summarization")
 GOLD = {"a": "1", "b": "2", "c": "3"}
@@ -14,7 +14,9 @@ def placed(rows):
 
 
 def outputs(rows, columns=PREDICTION, task=MATH, gold=GOLD, **options):
-    return read_outputs(task, placed(rows), columns, gold, **options)
+    choices = ("cat", "dog", "a bird") if task is CHOICE else ()
+    samples = [Sample(identity, "test", "q", value, "t", choices) for identity, value in gold.items()]
+    return read_outputs(task, placed(rows), columns, samples, **options)
 
 
 def test_columns_are_mapped_by_name():
@@ -39,10 +41,23 @@ def test_a_number_is_compared_by_value_and_stored_as_the_gold_answer_is_written(
     assert (row["prediction"], row["correct"]) == ("1234", True)
 
 
-@pytest.mark.parametrize("prediction", [1, "1", 1.0, " 1 "])
-def test_a_choice_index_may_be_a_number(prediction):
-    [row] = outputs([{"id": "a", "prediction": prediction}], task=CHOICE)
-    assert (row["prediction"], row["correct"]) == ("1", True)
+@pytest.mark.parametrize("prediction", [1, "1", 1.0, " 1 ", "1.0", "B", "b", "dog", " dog "])
+@pytest.mark.parametrize("columns", [PREDICTION, ImportColumns(output="prediction")])
+def test_a_choice_may_be_named_by_index_letter_or_text(prediction, columns):
+    rows = outputs([{"id": "a", "prediction": prediction}, {"id": "b", "prediction": prediction}], columns, CHOICE)
+    assert [(row["prediction"], row["correct"]) for row in rows] == [("1", True), ("1", False)]
+
+
+@pytest.mark.parametrize("prediction", [3, -1, "3", "D", "fish", 0.5, True])
+def test_an_answer_that_is_none_of_the_choices_is_refused_with_its_row(prediction):
+    with pytest.raises(DataError, match=r"f\.csv:2: the answer in 'prediction'"):
+        outputs([{"id": "a", "prediction": prediction}], task=CHOICE)
+
+
+@pytest.mark.parametrize("nothing", [None, "", float("nan")])
+def test_a_missing_choice_is_no_answer(nothing):
+    [row] = outputs([{"id": "a", "prediction": nothing}], task=CHOICE)
+    assert (row["prediction"], row["correct"], row["finish_reason"]) == (None, None, "no answer")
 
 
 def test_a_prediction_that_is_no_number_is_kept_as_written():

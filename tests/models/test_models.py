@@ -317,3 +317,48 @@ def test_rounding_into_a_folder_with_files_is_refused(tiny_bases, tmp_path):
     with pytest.raises(ConfigError, match="is not empty"):
         write_rounded(spec_of(tiny_bases, "old"), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+# --- damaged adapters ---
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "5", '{"peft_type": "NONE"}', '{"r": "x"}'])
+def test_a_broken_adapter_config_is_refused(tiny_bases, tmp_path, text):
+    folder = make_adapter(tiny_bases, "old", tmp_path / "a")
+    (folder / "adapter_config.json").write_text(text)
+    with pytest.raises(ModelError, match="adapter"):
+        load_model(spec_of(tiny_bases, "old", folder))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"base_fingerprint": 5}', "[" * 100_000])
+def test_a_broken_record_of_the_base_is_refused(tiny_bases, tmp_path, text):
+    folder = make_adapter(tiny_bases, "old", tmp_path / "a")
+    (folder / "muscle_base.json").write_text(text)
+    with pytest.raises(ModelError, match=r"muscle_base\.json"):
+        load_model(spec_of(tiny_bases, "old", folder))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"), [("r", 4, "says rank 4, but .* has rank 2"), ("use_dora", True, "uses DoRA")]
+)
+def test_an_adapter_whose_config_is_of_another_one_is_refused(tiny_bases, tmp_path, option, value, words):
+    folder = make_adapter(tiny_bases, "old", tmp_path / "a")
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps({**config, option: value}))
+    with pytest.raises(ModelError, match=words):
+        load_model(spec_of(tiny_bases, "old", folder))
+
+
+def test_what_peft_refuses_is_a_model_error(tiny_bases, tmp_path):
+    folder = make_adapter(tiny_bases, "old", tmp_path / "a")
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps({**config, "target_modules": ["nothing"]}))
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load_model(spec_of(tiny_bases, "old", folder))
+
+
+@pytest.mark.parametrize("name", ["/" + "x" * 300, "~nobody-of-that-name/x"])
+def test_a_path_that_the_system_refuses_is_a_model_error(tiny_bases, name):
+    for spec in (ModelSpec(name), spec_of(tiny_bases, "old", name)):
+        with pytest.raises(ModelError, match="cannot be used"):
+            check_paths(spec)

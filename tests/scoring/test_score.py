@@ -119,4 +119,4 @@ def test_no_samples_give_no_rows(model, tokenizer):
 
 
 def test_decoding_states_that_it_is_greedy():
-    assert Decoding(8, ("x",)).as_dict() == {"method": "greedy", "max_new_tokens": 8, "stop": ["x"]}
+    assert Decoding(8, ("x",)).as_dict() == {"method": "greedy", "scoring": "sum", "max_new_tokens": 8, "stop": ["x"]}

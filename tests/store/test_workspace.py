@@ -127,3 +127,28 @@ def test_postgresql_holds_the_same_tables(postgres_url: str, monkeypatch: pytest
     _add(workspace, "in-postgres")
     assert get_version(workspace, "in-postgres").created_at.utcoffset() is not None
     workspace.close()
+
+
+@pytest.mark.parametrize("name", ["what?mode=memory", "a%41b", "a#b", "a%b"])
+def test_signs_of_urls_in_the_folders_name_do_not_lead_elsewhere(tmp_path, name) -> None:
+    _add(Workspace.open(tmp_path / name), "here")
+    assert (tmp_path / name / "muscle.db").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert get_version(Workspace.open(tmp_path / name), "here").role == "imported"
+
+
+def test_a_percent_sign_in_the_programs_own_path_is_fine(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    import shutil
+
+    from muscle_core.store import migrate
+
+    copy = shutil.copytree(migrate._SCRIPTS, tmp_path / "100%" / "migrations")
+    monkeypatch.setattr(migrate, "_SCRIPTS", copy)
+    Workspace.open(tmp_path / "w").close()
+    assert migrate._config().get_main_option("script_location") == str(copy)
+
+
+@pytest.mark.parametrize("home", ["~nobody-of-that-name/w", "/tmp/" + "x" * 300])
+def test_a_folder_that_the_system_refuses_is_refused(home: str) -> None:
+    with pytest.raises(StoreError, match="cannot be used"):
+        Workspace.open(home)

@@ -136,3 +136,8 @@ def test_unusable_rows_are_refused_with_the_reason(row, words):
 def test_judging_is_exact_match_of_the_final_number(output, prediction, correct):
     judgement = TASK.judge(output, "18")
     assert (judgement.prediction, judgement.correct, judgement.scores) == (prediction, correct, {})
+
+
+@pytest.mark.parametrize("text", ["1e9999999", "1e-9999999", "-1e999999", "1e1001"])
+def test_an_absurd_exponent_is_no_number(text):
+    assert normalise_number(text) is None
