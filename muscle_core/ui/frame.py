@@ -7,9 +7,9 @@ request through app.py and back, with its URL parameters.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import streamlit as st
 
@@ -85,16 +85,16 @@ def errors_shown() -> Iterator[None]:
         st.stop()
 
 
-def go(page: str, *, afresh: tuple[str, ...] = (), **parameters: Any) -> None:
+def go(page: str, parameters: Mapping[str, str] | None = None, *, afresh: tuple[str, ...] = ()) -> None:
     """Open another page, keeping the picks and setting some URL parameters.
 
     Args:
         page: key of the page.
+        parameters: URL parameters to set.
         afresh: URL parameters that must not be carried over from an earlier visit.
-        **parameters: URL parameters to set.
     """
     forget(*afresh)
-    st.switch_page(PAGES[page].file, query_params={**st.query_params.to_dict(), **parameters})
+    st.switch_page(PAGES[page].file, query_params={**st.query_params.to_dict(), **(parameters or {})})
 
 
 def plain(text: str) -> str:

@@ -150,4 +150,4 @@ def _evaluate_form(workspace: Workspace, versions: list[ModelVersion], datasets:
     dataset, _, split = target.partition(" · ")
     with errors_shown():
         submission = submit_evaluation(workspace, [version], dataset, split=split, limit=limit or None)
-    go("training", **{JOB_KEY: submission.job_id[:8]})
+    go("training", {JOB_KEY: submission.job_id[:8]})

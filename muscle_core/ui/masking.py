@@ -67,7 +67,7 @@ def show(workspace: Workspace, chosen: Picks, variants: list[TrainedVariant]) ->
         left, right, _ = st.columns([2, 1, 1], vertical_alignment="bottom")
         name = left.selectbox("Read the samples with", names, key="masking_read")
         if right.button("Open samples", icon=":material/table_rows:", width="stretch"):
-            go("samples", compat=name)
+            go("samples", {"compat": name})
 
 
 def readable(frame: pd.DataFrame) -> pd.DataFrame:

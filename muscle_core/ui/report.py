@@ -116,7 +116,7 @@ def flip_figures(comparison: Comparison) -> None:
 
 def open_quadrant(quadrant: str) -> None:
     """Open all samples of a quadrant, without the filters of an earlier visit."""
-    go("samples", afresh=("search", "page", "sample", "sort"), quadrant=quadrant)
+    go("samples", {"quadrant": quadrant}, afresh=("search", "page", "sample", "sort"))
 
 
 def _key_of(point: dict) -> str:

@@ -113,9 +113,9 @@ def _result(job: Job) -> None:
     st.success(f"Trained and evaluated: {plain(result['version'])}", icon=":material/check_circle:")
     left, right, _ = st.columns([1, 1, 2])
     if left.button("See it in Masking", key=f"open_masking_{job.id}", icon=":material/tune:", width="stretch"):
-        go("masking", **_picks(result))
+        go("masking", _picks(result))
     if right.button("Read its samples", key=f"open_samples_{job.id}", icon=":material/table_rows:", width="stretch"):
-        go("samples", **_picks(result), compat=result["version"])
+        go("samples", {**_picks(result), "compat": result["version"]})
 
 
 def _picks(result: dict[str, Any]) -> dict[str, str]:
