@@ -23,7 +23,7 @@ def test_a_cold_deep_link_opens_the_right_page_with_its_parameters(demo_home: Pa
         page.goto(f"{url}/samples?{CHOICE}&quadrant=Q4&search=heaviest")
         settled(page)
         expect(page.get_by_role("heading", name="Samples", exact=True)).to_be_visible()
-        expect(page.get_by_label("Search")).to_have_value("heaviest")
+        expect(page.get_by_role("textbox", name="Search")).to_have_value("heaviest")
         assert re.search(r"/samples\?.*quadrant=Q4", page.url)
         expect(page.get_by_text(re.compile(r"^\d+ of 1,000 samples$"))).to_be_visible()
         expect(page.get_by_role("link", name="Update report")).to_be_visible()
@@ -57,7 +57,7 @@ def test_the_whole_story(demo_url: str, page: Any) -> None:
     settled(page)
 
     # Pick a dataset; its versions follow. Then open what the update broke.
-    page.get_by_label("Dataset").click()
+    page.get_by_role("combobox", name=re.compile("Dataset")).click()
     page.get_by_role("option", name="demo-choice").click()
     settled(page)
     expect(page.get_by_text("Negative flip rate (NFR)")).to_be_visible()
@@ -80,7 +80,7 @@ def test_the_whole_story(demo_url: str, page: Any) -> None:
     page.get_by_role("link", name="Training").click()
     expect(page.get_by_role("heading", name="Training", exact=True)).to_be_visible(timeout=30_000)
     settled(page)
-    page.get_by_label("Steps", exact=True).fill("40")
+    page.get_by_role("spinbutton", name="Steps", exact=True).fill("40")
     page.get_by_role("button", name="Start training").click()
     bar = page.get_by_role("progressbar")
     expect(bar.first).to_be_visible(timeout=30_000)
