@@ -81,21 +81,20 @@ def postgres_bin() -> Path:
 
 
 @pytest.fixture(scope="session")
-def _postgres_server(postgres_bin: Path, tmp_path_factory: pytest.TempPathFactory):
+def _postgres_server(postgres_bin: Path):
     """A PostgreSQL cluster of our own on loopback, run by a user that is not root."""
     import socket
     import subprocess
+    import tempfile
 
-    folder = tmp_path_factory.mktemp("postgres")
+    # Not below pytest's own temporary folder: another pytest session of this user closes that to other users.
+    folder = Path(tempfile.mkdtemp(prefix="muscle-postgres-"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     prefix: list[str] = []
     if os.geteuid() == 0:
         # PostgreSQL refuses to run as root; its package brings a user.
-        for parent in [folder, *folder.parents]:
-            if parent.name.startswith("pytest-"):
-                parent.chmod(0o755)
         shutil.chown(folder, "postgres")
         prefix = ["runuser", "-u", "postgres", "--"]
 
@@ -108,6 +107,7 @@ def _postgres_server(postgres_bin: Path, tmp_path_factory: pytest.TempPathFactor
     run(str(postgres_bin / "pg_ctl"), "-D", str(data), "-o", options, "-w", "-l", str(folder / "log"), "start")
     yield f"postgresql+psycopg://muscle@127.0.0.1:{port}"
     run(str(postgres_bin / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from muscle_core.actions.datasets import add_dataset_rows
 from muscle_core.actions.evaluate import evaluate
 from muscle_core.actions.models import add_model_version
-from muscle_core.demo.catalog import DECODING, TASK_KINDS, TEMPLATES
-from muscle_core.demo.recipe import SPLIT_SIZES, TASKS, VERSIONS
+from muscle_core.demo.recipe import DECODING, SPLIT_SIZES, TASK_KINDS, TASKS, TEMPLATES, VERSIONS
 from muscle_core.demo.world import task_rows
 from muscle_core.errors import Cancelled, StoreError
 from muscle_core.store import Workspace, get_dataset, get_version

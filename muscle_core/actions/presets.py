@@ -27,9 +27,9 @@ def compat_preset(name: str, changes: Mapping[str, object] | None = None) -> Com
         ConfigError: unknown preset or option, or a value that cannot work.
     """
     if name == "demo":
-        from muscle_core.demo.catalog import compat_options
+        from muscle_core.demo.recipe import COMPAT
 
-        values: dict[str, object] = compat_options()
+        values: dict[str, object] = COMPAT.as_dict()
     elif name in _PRESETS:
         values = dict(_PRESETS[name])
     else:

@@ -19,8 +19,7 @@ from safetensors.torch import load_file, save_file
 from muscle_core.compat.trainer import fit_task_adapter
 from muscle_core.datasets import build_samples
 from muscle_core.demo.bases import build_tokenizer, pretrain_base
-from muscle_core.demo.catalog import TASK_KINDS, TEMPLATES, task_config
-from muscle_core.demo.recipe import BASES, TASKS, VERSIONS
+from muscle_core.demo.recipe import BASES, TASK_ADAPTERS, TASK_KINDS, TASKS, TEMPLATES, VERSIONS
 from muscle_core.demo.world import task_rows
 from muscle_core.errors import ConfigError
 from muscle_core.models.spec import ModelSpec
@@ -80,7 +79,7 @@ def train_adapter(task: str, version: str, folder: Path, *, say: Callable[[str],
     torch.set_num_threads(BASES[version].threads)
     base = ModelSpec(str(folder / f"base-{version}"))
     adapter = folder / f"{task}-{version}"
-    result = fit_task_adapter(base, training_samples(task), TEMPLATES[task], task_config(task), adapter)
+    result = fit_task_adapter(base, training_samples(task), TEMPLATES[task], TASK_ADAPTERS[task], adapter)
     shrink_adapter(adapter, f"base-{version}")
     say(f"{task} {version}: {result.seconds:.0f} s, last loss {result.last['loss']:.4f}")
 

@@ -6,9 +6,25 @@ Nothing here imports torch, so that pages and the command line can show the reci
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
+
+from muscle_core.compat.config import CompatConfig, TaskConfig
 
 TASKS: tuple[str, ...] = ("choice", "math", "dialogue")
 VERSIONS: tuple[str, ...] = ("v1", "v2")
+
+# The tasks in the workbench's terms.
+TASK_KINDS = {"choice": "multiple_choice", "math": "math", "dialogue": "summarization"}
+TEMPLATES = {
+    "choice": "question: {input} answer:",
+    "math": "question: {input} answer:",
+    "dialogue": "dialogue: {input} summary:",
+}
+DECODING: dict[str, dict[str, Any]] = {
+    "choice": {},
+    "math": {"max_new_tokens": 48, "stop": []},
+    "dialogue": {"max_new_tokens": 48, "stop": []},
+}
 
 # Rows of every task and split. All of them are generated, so the size costs only training time.
 SPLIT_SIZES: dict[str, dict[str, int]] = {
@@ -116,89 +132,20 @@ BASES: dict[str, BaseRecipe] = {
 }
 
 
-@dataclass(frozen=True)
-class LoraRecipe:
-    """Shape of every adapter of the demo; old and new must agree, so that one can start from the other.
-
-    Attributes:
-        rank: LoRA rank.
-        alpha: LoRA scale, divided by the rank.
-        dropout: Dropout on the adapter's input.
-        target_modules: The module kinds that get an adapter.
-    """
-
-    rank: int = 16
-    alpha: int = 32
-    dropout: float = 0.0
-    target_modules: tuple[str, ...] = (
-        "q_proj",
-        "k_proj",
-        "v_proj",
-        "o_proj",
-        "gate_proj",
-        "up_proj",
-        "down_proj",
-    )
-
-
-LORA = LoraRecipe()
-
-
-@dataclass(frozen=True)
-class TrainingRecipe:
-    """How an adapter is trained; the fields are those of `transformers.TrainingArguments`.
-
-    Attributes:
-        steps: Optimiser steps.
-        batch_size: Rows a step, drawn without replacement within an epoch.
-        learning_rate: Peak learning rate of AdamW.
-        warmup_steps: Steps of linear warm-up.
-        schedule: What follows the warm-up: "linear" or "cosine", down to 0.
-        weight_decay: Weight decay of AdamW.
-        max_grad_norm: Gradients are clipped to this norm.
-        seed: Seed of the adapter's initial weights and of the order of the rows.
-    """
-
-    steps: int
-    batch_size: int = 32
-    learning_rate: float = 2e-3
-    warmup_steps: int = 20
-    schedule: str = "cosine"
-    weight_decay: float = 0.0
-    max_grad_norm: float = 1.0
-    seed: int = 0
-
-
 # The same for both versions: same rows, same order, same steps. For choice, training stops before the task data decide
 # everything: after 800 steps both versions know equally much, and what the bases have read no longer shows.
-TASK_ADAPTERS: dict[str, TrainingRecipe] = {
-    "choice": TrainingRecipe(steps=200),
-    "math": TrainingRecipe(steps=400),
-    "dialogue": TrainingRecipe(steps=400),
+TASK_ADAPTERS: dict[str, TaskConfig] = {
+    "choice": TaskConfig(steps=200, batch_size=32, learning_rate=2e-3),
+    "math": TaskConfig(steps=400, batch_size=32, learning_rate=2e-3),
+    "dialogue": TaskConfig(steps=400, batch_size=32, learning_rate=2e-3),
 }
 
-
-@dataclass(frozen=True)
-class CompatRecipe:
-    """The preset of the compatibility training.
-
-    Attributes:
-        strategy: Which teacher a token follows.
-        start_from: Where the adapter's weights come from: "old", "new" or "scratch".
-        temperature: Softens both teachers and the student alike; 1 leaves them as they are.
-        training: Steps, batch and learning rate.
-    """
-
-    strategy: str
-    start_from: str
-    temperature: float
-    training: TrainingRecipe
-
-
-# Tried on choice only; the start was chosen between "new" and "old" on the validation split.
-COMPAT = CompatRecipe(
+# The preset of the compatibility training; docs/demo.md has the figures behind it.
+COMPAT = CompatConfig(
     strategy="token_correctness",
-    start_from="new",
+    initialisation="new",
     temperature=0.5,
-    training=TrainingRecipe(steps=500, learning_rate=2e-3),
+    steps=500,
+    batch_size=32,
+    learning_rate=2e-3,
 )
