@@ -2,6 +2,8 @@
 # make test      set up what is missing, run the tests (browser and PostgreSQL tests where those are installed)
 # make lint      ruff and mypy
 # make test-slow the tests that take minutes
+# make bench-eval  our scorer against lm-evaluation-harness, in an environment of its own (docs/benchmarks.md)
+# make bench-growth  cost and memory of our evaluation by number of rows
 # make rebuild-demo  make the demo's weights again from nothing (about 40 minutes)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -11,7 +13,11 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 PORT ?= 8501
 
-.PHONY: demo test test-slow lint rebuild-demo clean
+BENCH := .venv-bench
+BENCH_STAMP := $(BENCH)/.installed
+ARGS ?=
+
+.PHONY: demo test test-slow lint rebuild-demo bench-eval bench-growth clean
 
 # torch first and alone: it decides which build the other packages are resolved against.
 $(STAMP): requirements.txt
@@ -23,6 +29,12 @@ $(STAMP): requirements.txt
 
 $(DEV_STAMP): $(STAMP) requirements-dev.txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+$(BENCH_STAMP): requirements.txt benchmarks/eval/requirements.txt
+	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r benchmarks/eval/requirements.txt
 	touch $@
 
 demo: $(STAMP)
@@ -45,5 +57,11 @@ lint: $(DEV_STAMP)
 rebuild-demo: $(STAMP)
 	$(RUN) -m muscle_core demo --rebuild
 
+bench-eval: $(BENCH_STAMP)
+	$(BENCH)/bin/python benchmarks/eval/run.py $(ARGS)
+
+bench-growth: $(STAMP)
+	$(RUN) benchmarks/eval/growth.py $(ARGS)
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) .pytest_cache .mypy_cache .ruff_cache .hypothesis

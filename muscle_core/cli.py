@@ -34,6 +34,11 @@ for name, group in (
     app.add_typer(group, name=name)
 
 DatasetOption = Annotated[str, typer.Option("--dataset", "-d", help="Name of a dataset in the workspace.")]
+TemplateOption = Annotated[str | None, typer.Option(help="Prompt template with {input}; \\n is a line break.")]
+ChatOption = Annotated[bool, typer.Option("--chat", help="Put the prompt into the tokenizer's chat template.")]
+ScoringOption = Annotated[
+    str | None, typer.Option(help="multiple_choice: sum or per_byte; math: flexible or strict (needs ####).")
+]
 SplitOption = Annotated[str, typer.Option(help="Split of the dataset.")]
 
 
@@ -148,10 +153,13 @@ def models_round(
 def datasets_add(
     name: str,
     files: Annotated[list[str], typer.Argument(help="SPLIT=FILE, for example test=piqa/test.jsonl train=…")],
-    task: Annotated[str, typer.Option(help="multiple_choice, math or summarization.")],
-    template: Annotated[str | None, typer.Option(help="Prompt template with {input}; \\n is a line break.")] = None,
+    task: Annotated[str, typer.Option(help="multiple_choice, math, summarization, classification or instruction.")],
+    template: TemplateOption = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Most tokens of a generated answer.")] = None,
     stop: Annotated[list[str] | None, typer.Option(help="Stop string of generation; repeatable.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Names of a classification's labels, in order: negative,positive.")
+    ] = None,
 ) -> None:
     """Add a dataset from JSONL, JSON, CSV or Parquet files in their original field names."""
     from muscle_core.actions.datasets import add_dataset
@@ -167,9 +175,10 @@ def datasets_add(
         name,
         task,
         {split: path for split, _, path in pairs},
-        template=template.replace("\\n", "\n") if template else None,
+        template=_unescaped(template),
         max_new_tokens=max_new_tokens,
         stop=[mark.replace("\\n", "\n") for mark in stop] if stop else None,
+        labels=[label.strip() for label in labels.split(",")] if labels is not None else None,
     )
     print(f"added {dataset.name}: " + ", ".join(f"{split} {rows:,} rows" for split, rows in dataset.splits.items()))
 
@@ -194,22 +203,46 @@ def evaluate_command(
     dataset: DatasetOption,
     split: SplitOption = "test",
     limit: Annotated[int | None, typer.Option(help="Only the first N samples.")] = None,
+    template: TemplateOption = None,
+    chat: ChatOption = False,
+    scoring: ScoringOption = None,
+    engine: Annotated[str, typer.Option(help="Where answers are computed: local, or ray (a Ray cluster).")] = "local",
+    actors: Annotated[int, typer.Option(help="Copies of the model of --engine ray.")] = 1,
+    address: Annotated[str | None, typer.Option(help="Ray cluster; without it, one is started here.")] = None,
     background: Annotated[bool, typer.Option(help="Queue it for the worker and return.")] = False,
 ) -> None:
-    """Evaluate model versions on a dataset; finished evaluations are not repeated."""
+    """Evaluate model versions on a dataset; answers once given are kept, and finished evaluations are not repeated."""
+    from muscle_core.actions.evaluate import EvaluationOptions, evaluate, require_weights
+    from muscle_core.scoring.engine import Engine, local_engine
+    from muscle_core.store import get_version
+
     workspace = _workspace()
+    options = EvaluationOptions(_unescaped(template), chat, scoring)
     if background:
         from muscle_core.actions.background import submit_evaluation
 
-        _submitted(submit_evaluation(workspace, versions, dataset, split=split, limit=limit))
+        _submitted(submit_evaluation(workspace, versions, dataset, split=split, limit=limit, options=options))
         return
-    from muscle_core.actions.evaluate import evaluate, require_weights
-    from muscle_core.store import get_version
+    if engine not in ("local", "ray"):
+        raise ConfigError(f"unknown engine {engine!r}; known: local, ray")
+    answering: Engine = local_engine
+    if engine == "ray":
+        from muscle_core.scoring.ray_engine import RayEngine
 
+        answering = RayEngine(actors=actors, address=address)
     for version in versions:  # a misspelt name is told before hours of work, not after
         require_weights(get_version(workspace, version))
     for version in versions:
-        run = evaluate(workspace, version, dataset, split=split, limit=limit, report=_counter(version))
+        run = evaluate(
+            workspace,
+            version,
+            dataset,
+            split=split,
+            limit=limit,
+            options=options,
+            engine=answering,
+            report=_counter(version),
+        )
         print(f"{version} on {dataset} ({split}): {_summary_text(run.summary)}")
 
 
@@ -240,13 +273,14 @@ def runs_import(
     prediction: Annotated[str | None, typer.Option(help="Column of the extracted answer.")] = None,
     correct: Annotated[str | None, typer.Option(help="Column that says right (1) or wrong (0).")] = None,
     output: Annotated[str | None, typer.Option(help="Column of the generated text.")] = None,
+    score: Annotated[str | None, typer.Option(help="Column of a score, higher is better; for free texts.")] = None,
     texts: Annotated[Path | None, typer.Option(help="Second file that holds the text column, joined by id.")] = None,
 ) -> None:
     """Import per-sample outputs that were made elsewhere."""
     from muscle_core.actions.imports import import_predictions
     from muscle_core.interchange import ImportColumns
 
-    columns = ImportColumns(id=id_column, prediction=prediction, correct=correct, output=output)
+    columns = ImportColumns(id=id_column, prediction=prediction, correct=correct, output=output, score=score)
     run = import_predictions(_workspace(), version, dataset, file, columns, split=split, texts_file=texts)
     print(f"{version} on {dataset} ({split}): {_summary_text(run.summary)}")
 
@@ -257,13 +291,18 @@ def compare_command(
     new: str,
     dataset: DatasetOption,
     split: SplitOption = "test",
+    template: TemplateOption = None,
+    chat: ChatOption = False,
+    scoring: ScoringOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
     """Compare two evaluated versions: what the update fixed and what it broke."""
     from muscle_core.actions.compare import compare_versions
+    from muscle_core.actions.evaluate import EvaluationOptions
     from muscle_core.comparison import verdict
 
-    comparison = compare_versions(_workspace(), old, new, dataset, split=split)
+    options = EvaluationOptions(_unescaped(template), chat, scoring)
+    comparison = compare_versions(_workspace(), old, new, dataset, split=split, options=options)
     if as_json:
         print(json.dumps(comparison.to_dict(), indent=2, allow_nan=False))
     else:
@@ -397,6 +436,10 @@ def worker_command(
     run_worker(_workspace(), idle_exit=idle_exit, once=once)
 
 
+def _unescaped(template: str | None) -> str | None:
+    return None if template is None else template.replace("\\n", "\n")
+
+
 def _options(pairs: list[str] | None) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for pair in pairs or ():
@@ -419,6 +462,8 @@ def _summary_text(summary: dict[str, Any]) -> str:
         return f"{summary['accuracy']:.1%} right ({summary['right']:,} of {summary['judged']:,})"
     if "rouge1" in summary:
         return f"ROUGE-1 {summary['rouge1']:.3f}, ROUGE-L {summary['rougeL']:.3f} (mean of {summary['n']:,})"
+    if "score" in summary:
+        return f"score {summary['score']:.4f} (mean of {summary['n']:,})"
     return f"{summary['n']:,} rows"
 
 

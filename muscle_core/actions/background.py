@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from muscle_core.actions.datasets import check_limit
-from muscle_core.actions.evaluate import require_weights
+from muscle_core.actions.evaluate import EvaluationOptions, require_weights
 from muscle_core.actions.models import check_new_version
 from muscle_core.actions.train import check_compat, check_held_out
 from muscle_core.compat.config import CompatConfig
@@ -14,18 +15,27 @@ from muscle_core.store import Workspace, check_split, get_dataset, get_version
 
 
 def submit_evaluation(
-    workspace: Workspace, version_names: list[str], dataset_name: str, *, split: str = "test", limit: int | None = None
+    workspace: Workspace,
+    version_names: list[str],
+    dataset_name: str,
+    *,
+    split: str = "test",
+    limit: int | None = None,
+    options: EvaluationOptions | None = None,
 ) -> Submission:
     """Queue the evaluation of one or more versions on a split.
 
     Raises:
         StoreError: no such version, dataset or split.
+        ConfigError: an option that cannot be used.
         ModelError: a version without weights.
         DataError: the limit is not positive.
     """
     dataset = get_dataset(workspace, dataset_name)
     check_split(dataset, split)
     check_limit(limit)
+    options = options or EvaluationOptions()
+    options.template_of(dataset), options.decoding_of(dataset)  # refused here rather than in the job
     for name in version_names:
         require_weights(get_version(workspace, name))
     title = f"Evaluate {', '.join(version_names)} on {dataset_name} ({split})"
@@ -33,7 +43,13 @@ def submit_evaluation(
         workspace,
         "evaluate",
         title,
-        {"versions": version_names, "dataset": dataset_name, "split": split, "limit": limit},
+        {
+            "versions": version_names,
+            "dataset": dataset_name,
+            "split": split,
+            "limit": limit,
+            "options": asdict(options),
+        },
     )
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 import sqlalchemy as sa
 
+from muscle_core.actions.evaluate import EvaluationOptions
 from muscle_core.comparison import Comparison, compare, compare_strategies
 from muscle_core.errors import ConfigError, StoreError
 from muscle_core.store import (
@@ -19,8 +20,8 @@ from muscle_core.store import (
     check_split,
     get_dataset,
     get_version,
-    latest_run,
     read_predictions,
+    runs_of,
 )
 
 
@@ -32,17 +33,41 @@ class TrainedVariant(NamedTuple):
     run: EvaluationRun | None
 
 
-def require_run(workspace: Workspace, version: ModelVersion, dataset: Dataset, split: str) -> EvaluationRun:
-    """The run to compare.
+def latest_run(
+    workspace: Workspace,
+    version: ModelVersion,
+    dataset: Dataset,
+    split: str,
+    options: EvaluationOptions | None = None,
+) -> EvaluationRun | None:
+    """The newest run of a version that was asked and judged as the options say, or imported; or None.
+
+    Runs with other templates or scorings are other measurements: they are compared only where the options ask for them.
+    """
+    options = options or EvaluationOptions()
+    asked = (options.template_of(dataset), options.decoding_of(dataset).as_dict())
+    found = runs_of(workspace, version, dataset, split)
+    return next((run for run in found if run.origin == "imported" or (run.template, run.decoding) == asked), None)
+
+
+def require_run(
+    workspace: Workspace,
+    version: ModelVersion,
+    dataset: Dataset,
+    split: str,
+    options: EvaluationOptions | None = None,
+) -> EvaluationRun:
+    """The run to compare; see `latest_run`.
 
     Raises:
         StoreError: the version was not evaluated there; the message holds the command that does it.
     """
-    run = latest_run(workspace, version, dataset, split)
+    run = latest_run(workspace, version, dataset, split, options)
     if run is None:
+        extra = options.as_flags() if options else ""
         raise StoreError(
             f"{version.name!r} has not been evaluated on {dataset.name!r} ({split}) yet. Evaluate it first: "
-            f"python -m muscle_core evaluate {version.name} --dataset {dataset.name} --split {split}"
+            f"python -m muscle_core evaluate {version.name} --dataset {dataset.name} --split {split}{extra}"
         )
     return run
 
@@ -60,6 +85,7 @@ def compare_versions(
     *,
     split: str = "test",
     tau: float = 0.0,
+    options: EvaluationOptions | None = None,
 ) -> Comparison:
     """Compare the newest runs of two versions on a split.
 
@@ -70,6 +96,7 @@ def compare_versions(
         dataset_name: dataset.
         split: split both were evaluated on.
         tau: smallest change of a continuous score that counts as gain or regression.
+        options: which runs are meant, where not those by the dataset's template and the usual scoring.
 
     Raises:
         StoreError: something is missing; the message says how to make it.
@@ -80,7 +107,7 @@ def compare_versions(
     old, new = get_version(workspace, old_name), get_version(workspace, new_name)
     dataset = get_dataset(workspace, dataset_name)
     check_split(dataset, split)
-    runs = [require_run(workspace, version, dataset, split) for version in (old, new)]
+    runs = [require_run(workspace, version, dataset, split, options) for version in (old, new)]
     frames = [predictions_of(workspace, run) for run in runs]
     return compare(frames[0], frames[1], task_kind=dataset.task_kind, old_name=old.name, new_name=new.name, tau=tau)
 

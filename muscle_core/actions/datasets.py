@@ -14,6 +14,7 @@ from muscle_core.paths import local_path
 from muscle_core.store import Dataset, Workspace, check_name, check_split, made_by
 from muscle_core.store.tables import new_id
 from muscle_core.tasks import Sample, task_of, template_problem
+from muscle_core.tasks.classification import Classification, label_names_problem
 
 
 def add_dataset(
@@ -25,6 +26,7 @@ def add_dataset(
     template: str | None = None,
     max_new_tokens: int | None = None,
     stop: Sequence[str] | None = None,
+    labels: Sequence[str] | None = None,
 ) -> Dataset:
     """Read, validate and add a dataset from files, or refuse it with all problems at once.
 
@@ -36,6 +38,8 @@ def add_dataset(
         template: prompt template with `{input}`; by default the task kind's.
         max_new_tokens: most tokens of a generated answer; by default the task kind's.
         stop: stop strings of generation; by default the task kind's.
+        labels: names of the labels of a classification in the order of their indices; by default the rows' own, else
+            their distinct labels, sorted.
 
     Raises:
         ConfigError: unknown task kind, unusable name, template or option, or the name is taken.
@@ -51,6 +55,7 @@ def add_dataset(
         template=template,
         max_new_tokens=max_new_tokens,
         stop=stop,
+        labels=labels,
         source={"files": {split: str(local_path(file, DataError).resolve()) for split, file in files.items()}},
     )
 
@@ -64,6 +69,7 @@ def add_dataset_rows(
     template: str | None = None,
     max_new_tokens: int | None = None,
     stop: Sequence[str] | None = None,
+    labels: Sequence[str] | None = None,
     source: Mapping[str, object] | None = None,
 ) -> Dataset:
     """Like `add_dataset`, from rows in memory with their places; `source` is recorded.
@@ -80,6 +86,11 @@ def add_dataset_rows(
     problems = [problem] if (problem := template_problem(chosen)) else []
     if task.generates and not 1 <= tokens <= 100_000:
         problems.append(f"max_new_tokens must be from 1 to 100,000, got {tokens}")
+    if labels is not None:
+        if task_kind != Classification.kind:
+            problems.append(f"labels are of {Classification.kind} only, not of {task_kind}")
+        elif problem := label_names_problem(labels):
+            problems.append(problem)
     raise_all(problems, ConfigError, f"dataset {name!r} cannot be added")
     for split in rows_by_split:
         check_name(split, "split")
@@ -87,7 +98,7 @@ def add_dataset_rows(
         existing = session.scalar(sa.select(Dataset).where(Dataset.name == name))
     if existing is not None and _is_readable(workspace, existing):
         raise _taken(name)
-    samples = build_samples(task, rows_by_split, name=name)
+    samples = build_samples(task, rows_by_split, name=name, labels=labels or ())
     sizes = {split: sum(sample.split == split for sample in samples) for split in rows_by_split}
     empty = [split for split, rows in sizes.items() if rows == 0]
     raise_all((f"split {split!r} has no rows" for split in empty), DataError, f"dataset {name!r} cannot be added")

@@ -1,17 +1,22 @@
-"""Evaluate a model version on a dataset split; a finished evaluation of the same content is never repeated."""
+"""Evaluate a model version on a dataset split; answers once given are kept and never asked for again."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from muscle_core.actions.datasets import load_samples
 from muscle_core.actions.runs import known_run, store_run
-from muscle_core.errors import Cancelled, ModelError
+from muscle_core.errors import Cancelled, ConfigError, ModelError
 from muscle_core.models.spec import ModelSpec, adapter_fingerprint, base_fingerprint, check_paths
 from muscle_core.scoring.decoding import Decoding
+from muscle_core.scoring.engine import AnswerJob, Engine, local_engine
+from muscle_core.scoring.judging import judge_shards
+from muscle_core.scoring.prediction import sample_content
 from muscle_core.store import (
     Dataset,
     EvaluationRun,
@@ -22,13 +27,67 @@ from muscle_core.store import (
     made_by,
     spec_of,
 )
-from muscle_core.tasks import task_of
+from muscle_core.store.answers import AnswerStore
+from muscle_core.tasks import Sample, Task, task_of, template_problem
 
 Report = Callable[[int, int], None]  # samples done, samples in all
 
+# An evaluation is cut into about 64 shards of so many samples at least and at most; a killed one repeats a shard.
+_SHARDS, _SMALLEST_SHARD, _LARGEST_SHARD = 64, 64, 1024
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What may differ from a dataset's own way of asking and judging.
+
+    Attributes:
+        template: prompt template with `{input}`; None for the dataset's.
+        chat: put the prompt into the tokenizer's chat template.
+        scoring: one of the task kind's `scorings`; None for the usual one.
+    """
+
+    template: str | None = None
+    chat: bool = False
+    scoring: str | None = None
+
+    def as_flags(self) -> str:
+        """The same on the command line, with a space in front."""
+        template = f" --template {shlex.quote(self.template)}" if self.template is not None else ""
+        return template + (" --chat" if self.chat else "") + (f" --scoring {self.scoring}" if self.scoring else "")
+
+    def template_of(self, dataset: Dataset) -> str:
+        """The template to use.
+
+        Raises:
+            ConfigError: it cannot be used.
+        """
+        if self.template is None:
+            return dataset.template
+        problem = template_problem(self.template)
+        if problem:
+            raise ConfigError(f"the evaluation on {dataset.name!r} cannot start: {problem}")
+        return self.template
+
+    def decoding_of(self, dataset: Dataset) -> Decoding:
+        """How answers are produced and judged.
+
+        Raises:
+            ConfigError: the task kind has no such scoring.
+        """
+        task = task_of(dataset.task_kind)
+        scoring = self.scoring or task.scorings[0]
+        if scoring not in task.scorings:
+            raise ConfigError(f"{task.kind} has no scoring {scoring!r}; known: {', '.join(task.scorings)}")
+        return Decoding(dataset.decoding["max_new_tokens"], tuple(dataset.decoding["stop"]), self.chat, scoring)
+
 
 def evaluation_key(
-    version: ModelVersion, dataset: Dataset, split: str, decoding: dict[str, object], first_ids: list[str] | None
+    version: ModelVersion,
+    dataset: Dataset,
+    split: str,
+    template: str,
+    decoding: Decoding,
+    first_ids: list[str] | None,
 ) -> str:
     """Hash of all that decides the predictions, and of whose they are.
 
@@ -36,15 +95,26 @@ def evaluation_key(
         version: its name, weights and adapter enter.
         dataset: its id and content enter; the same content under two names is two sets of runs.
         split: the split.
+        template: the template used.
         decoding: how answers are produced and scored.
         first_ids: ids of the samples where only the first of the split are scored: the dataset's fingerprint does not
             tell the order of rows.
     """
     content = [
         [version.name, version.fingerprint],
-        [dataset.id, dataset.fingerprint, dataset.template, split, first_ids],
-        decoding,
+        [dataset.id, dataset.fingerprint, template, split, first_ids],
+        decoding.as_dict(),
     ]
+    return _hash(content)
+
+
+def answers_folder(version: ModelVersion, template: str, decoding: Decoding) -> str:
+    """Where the answers of a version are kept, relative to the workspace: by weights and way of asking, not by name."""
+    asked = [version.fingerprint, version.tokenizer_fingerprint, template, decoding.answering()]
+    return f"answers/{_hash(asked)[:32]}"
+
+
+def _hash(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -55,10 +125,14 @@ def evaluate(
     *,
     split: str = "test",
     limit: int | None = None,
+    options: EvaluationOptions | None = None,
+    engine: Engine = local_engine,
     report: Report = lambda done, total: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> EvaluationRun:
     """Evaluate a version on a split, or return the run that did so before.
+
+    Answers are kept shard by shard: after a stop or a crash, the next call goes on with what is missing.
 
     Args:
         workspace: where both are.
@@ -66,57 +140,76 @@ def evaluate(
         dataset_name: dataset.
         split: split to score.
         limit: only the first samples of it.
-        report: called after every chunk of samples.
-        should_stop: asked after every chunk.
+        options: where the dataset's own template and the task kind's usual scoring are not meant.
+        engine: where answers are computed.
+        report: called after every shard of samples.
+        should_stop: asked after every shard.
 
     Raises:
         StoreError: no such version, dataset or split.
+        ConfigError: an option that cannot be used.
         ModelError: the version has no weights here, or its files have changed since it was added.
-        Cancelled: `should_stop` said so; nothing was kept.
+        Cancelled: `should_stop` said so; the answers so far are kept.
     """
+    options = options or EvaluationOptions()
     version, dataset = get_version(workspace, version_name), get_dataset(workspace, dataset_name)
+    template, decoding = options.template_of(dataset), options.decoding_of(dataset)
     samples = load_samples(workspace, dataset, split, limit)
     task = task_of(dataset.task_kind)
     if limit is not None and limit >= dataset.splits[split]:
         limit = None
-    decoding = Decoding(dataset.decoding["max_new_tokens"], tuple(dataset.decoding["stop"]))
     first_ids = None if limit is None else [sample.id for sample in samples]
-    key = evaluation_key(version, dataset, split, decoding.as_dict(), first_ids)
+    key = evaluation_key(version, dataset, split, template, decoding, first_ids)
     known = known_run(workspace, key)
     if known is not None:
         report(len(samples), len(samples))
         return known
     check_unchanged(workspace, version)
 
-    # torch from here on only: a known run is returned without it.
-    from muscle_core.models.load import load_model
-    from muscle_core.scoring.score import score_samples
-
-    spec = spec_of(workspace, version)
-    tokenizer, model = tokenizer_of(version, spec), load_model(spec)
-
-    def chunks() -> Iterator[list[dict[str, Any]]]:
-        done = 0
-        report(done, len(samples))
-        for rows in score_samples(model, tokenizer, task, samples, template=dataset.template, decoding=decoding):
-            yield rows
-            done += len(rows)
+    job = AnswerJob(spec_of(workspace, version), dataset.task_kind, template, decoding)
+    answers = AnswerStore(workspace.path(answers_folder(version, template, decoding)))
+    shards = _shards(samples)
+    wanted = [(number, [s for s in shard if sample_content(task, s) not in answers]) for number, shard in shards]
+    missing = {number: shard for number, shard in wanted if shard}
+    done = len(samples) - sum(map(len, missing.values()))
+    report(done, len(samples))
+    if missing:
+        tokenizer_of(version, job.spec)
+        for number, given in engine(job, missing.items()):
+            answers.add([sample_content(task, sample) for sample in missing[number]], given)
+            done += len(given)
             report(done, len(samples))
             if should_stop() and done < len(samples):
-                raise Cancelled(f"the evaluation of {version_name!r} was stopped after {done:,} samples.")
-
+                raise Cancelled(
+                    f"the evaluation of {version_name!r} was stopped after {done:,} samples; they are kept, and the "
+                    "next evaluation goes on from there."
+                )
     run = EvaluationRun(
         key=key,
         version_id=version.id,
         dataset_id=dataset.id,
         split=split,
-        template=dataset.template,
+        template=template,
         decoding=decoding.as_dict(),
         row_limit=limit,
         origin="evaluated",
         made_by=made_by(),
     )
-    return store_run(workspace, run, chunks())
+    return store_run(workspace, run, _predictions(task, [shard for _, shard in shards], answers, decoding.scoring))
+
+
+def _shards(samples: list[Sample]) -> list[tuple[int, list[Sample]]]:
+    """Numbered shards of similar length, the longest first; always the same for the same samples."""
+    ordered = sorted(samples, key=lambda sample: (-len(sample.input), sample.id))
+    size = max(_SMALLEST_SHARD, min(_LARGEST_SHARD, len(ordered) // _SHARDS))
+    return [(number, ordered[start : start + size]) for number, start in enumerate(range(0, len(ordered), size))]
+
+
+def _predictions(
+    task: Task, shards: list[list[Sample]], answers: AnswerStore, scoring: str
+) -> Iterator[list[dict[str, Any]]]:
+    pairs = ((shard, answers.get(sample_content(task, sample) for sample in shard)) for shard in shards)
+    yield from judge_shards(task, pairs, scoring, total=sum(map(len, shards)))
 
 
 def require_weights(version: ModelVersion) -> None:

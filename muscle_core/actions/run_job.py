@@ -48,7 +48,7 @@ class _Progress:
 
 
 def _evaluate(workspace: Workspace, payload: dict[str, Any], progress: _Progress, job_id: str) -> dict[str, Any]:
-    from muscle_core.actions.evaluate import evaluate
+    from muscle_core.actions.evaluate import EvaluationOptions, evaluate
 
     runs = []
     for name in payload["versions"]:
@@ -58,6 +58,7 @@ def _evaluate(workspace: Workspace, payload: dict[str, Any], progress: _Progress
             payload["dataset"],
             split=payload["split"],
             limit=payload["limit"],
+            options=EvaluationOptions(**payload.get("options", {})),
             report=lambda done, total, name=name: progress.write(f"evaluating {name}", done, total),  # type: ignore[misc]
             should_stop=progress.should_stop,
         )

@@ -21,7 +21,7 @@ def known_run(workspace: Workspace, key: str) -> EvaluationRun | None:
         return None
     folder = workspace.path(run.path)
     try:
-        if len(read_predictions(folder)) == run.rows:
+        if len(read_predictions(folder, ["sample_id"])) == run.rows:
             return run
     except StoreError:
         pass  # as with missing rows: made anew below

@@ -84,10 +84,13 @@ def training_pairs(
     """Encode prompts and targets, with EOS after every target.
 
     Raises:
-        DataError: no samples, or samples longer than `max_length` (all are named; nothing is truncated silently).
+        DataError: no samples, samples without a target, or longer than `max_length` (all are named; nothing is
+            truncated silently).
     """
     if not samples:
         raise DataError("there are no samples to train on; choose another split.")
+    bare = [f"sample {sample.id!r} has no reference answer" for sample in samples if not sample.target]
+    raise_all(bare, DataError, "there is nothing to learn from some samples", shown=5)
     pairs, problems = [], []
     for sample in samples:
         prompt, answer = encode_pair(tokenizer, render_prompt(template, sample.input), sample.target)

@@ -13,6 +13,7 @@ from muscle_core.errors import DataError
 from muscle_core.paths import local_path, reason
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
+_NESTED = ("choices", "endings", "options", "labels", "label_names")  # read as JSON in a cell of a CSV file
 Row = tuple[str, dict[str, Any]]
 
 csv.field_size_limit(2**30)  # long articles; the default stops at 128 KiB a cell
@@ -105,18 +106,18 @@ def _read_csv(file: Path) -> Iterator[Row]:
             if len(cells) != len(header):
                 raise DataError(f"{place}: the row has {len(cells)} cells, but the header has {len(header)}.")
             # Everything stays text: a CSV does not say which of its digits are numbers, the task does.
-            yield place, {name: _list_cell(place, name, cell) for name, cell in zip(header, cells, strict=True)}
+            yield place, {name: _nested_cell(place, name, cell) for name, cell in zip(header, cells, strict=True)}
     except csv.Error as error:
         raise DataError(f"{file}:{lines.line_num}: cannot be read as CSV: {error}") from error
 
 
-def _list_cell(place: str, name: str, cell: str) -> Any:
-    if name not in ("choices", "endings", "options") or not cell.startswith("["):
+def _nested_cell(place: str, name: str, cell: str) -> Any:
+    if name not in _NESTED or not cell.startswith(("[", "{")):
         return cell
     try:
         return json.loads(cell)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{place}: {name} is not a JSON list ({_json_problem(error)}).") from error
+        raise DataError(f"{place}: {name} is not a JSON list or object ({_json_problem(error)}).") from error
 
 
 def _read_parquet(file: Path) -> Iterator[Row]:

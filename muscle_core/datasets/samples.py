@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from muscle_core.datasets.read import Row
 from muscle_core.errors import DataError, raise_all
 from muscle_core.tasks import ParsedRow, Sample, Task
+from muscle_core.tasks.classification import Classification, distinct_labels
 
 SCHEMA = pa.schema(
     [
@@ -35,15 +36,27 @@ def content_id(parsed: ParsedRow) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def build_samples(task: Task, rows_by_split: Mapping[str, Iterable[Row]], *, name: str = "") -> list[Sample]:
+def build_samples(
+    task: Task, rows_by_split: Mapping[str, Iterable[Row]], *, name: str = "", labels: Sequence[str] = ()
+) -> list[Sample]:
     """Parse all rows of all splits, or refuse with all problems at once.
 
     Rows may bring an `id` field; else the id is a hash of the content. Exact copies without an id get the
     hash and a running number ("…-2"), so that none is lost.
 
+    Args:
+        task: parses the rows.
+        rows_by_split: (place, row) pairs by split name.
+        name: the dataset's name, for messages.
+        labels: names of the labels of a classification, for rows that do not bring them; without any, the distinct
+            labels of all rows are the names.
+
     Raises:
         DataError: a row lacks its input or gold answer, an id occurs twice within a split, or there is no row.
     """
+    if isinstance(task, Classification):
+        rows_by_split = {split: list(rows) for split, rows in rows_by_split.items()}
+        task = Classification(labels or distinct_labels(row for rows in rows_by_split.values() for _, row in rows))
     samples: list[Sample] = []
     problems: list[str] = []
     for split, rows in rows_by_split.items():

@@ -10,6 +10,7 @@ from typing import Any
 from muscle_core.datasets.read import Row
 from muscle_core.errors import DataError, raise_all
 from muscle_core.tasks import Sample, Task
+from muscle_core.tasks.classification import Classification, label_index
 from muscle_core.tasks.math import normalise_number
 from muscle_core.tasks.multiple_choice import choice_index
 
@@ -25,12 +26,14 @@ class ImportColumns:
         prediction: the extracted answer, or None where `output` is judged by the task instead.
         correct: right or wrong (0/1, true/false), or None to compare the prediction with the gold answer.
         output: the generated text, or None.
+        score: a number, higher is better, or None; for tasks whose answers are neither right nor wrong.
     """
 
     id: str = "id"
     prediction: str | None = None
     correct: str | None = None
     output: str | None = None
+    score: str | None = None
 
 
 def read_outputs(
@@ -53,12 +56,18 @@ def read_outputs(
         what: names the source in messages.
 
     Raises:
-        DataError: unknown or doubled ids, missing columns, values that are neither right nor wrong, or an answer to a
-            multiple-choice question that is none of its choices (an index, a letter or a choice's text).
+        DataError: unknown or doubled ids, missing columns, values that are neither right nor wrong, scores that are no
+            numbers or not for this task, or an answer to a multiple-choice question or classification that is none of
+            its choices (an index, a letter or a choice's text).
     """
     known = {sample.id: sample for sample in samples}
     if columns.prediction is None and columns.output is None:
         raise DataError("name the column of the prediction or of the output text.")
+    if columns.score is not None and task.right_or_wrong:
+        raise DataError(
+            f"{what} cannot be imported: the score in {columns.score!r} is for free texts, but answers of the task "
+            f"kind {task.kind} are right or wrong; leave out the score."
+        )
     predictions: list[dict[str, Any]] = []
     problems: list[str] = []
     seen: dict[str, str] = {}
@@ -103,9 +112,10 @@ def read_texts(rows: Iterable[Row], columns: ImportColumns, *, what: str = "the 
 def _prediction(
     task: Task, row: dict[str, Any], columns: ImportColumns, sample: Sample, text: str | None
 ) -> dict[str, Any]:
-    for name in (columns.prediction, columns.correct, columns.output if text is None else None):
-        if name is not None and name not in row:
-            raise ValueError(f"no column {name!r}; the row has {', '.join(row)}")
+    wanted = (columns.prediction, columns.correct, columns.score, columns.output if text is None else None)
+    missing = [repr(name) for name in wanted if name is not None and name not in row]
+    if missing:
+        raise ValueError(f"no column {', '.join(missing)}; the row has {', '.join(row)}")
     gold, output = sample.gold, text
     if output is None and columns.output is not None and _text(row[columns.output]) is not None:
         output = str(row[columns.output])
@@ -114,7 +124,8 @@ def _prediction(
         answer = row[columns.prediction] if columns.prediction is not None else output
         prediction = None
         if _text(answer) is not None:
-            prediction = str(choice_index(answer, sample.choices, what=f"the answer in {column!r}"))
+            index_of = label_index if task.kind == Classification.kind else choice_index
+            prediction = str(index_of(answer, sample.choices, what=f"the answer in {column!r}"))
         judgement = task.judge(prediction or "", gold)
         correct = None if prediction is None else judgement.correct
     elif columns.prediction is not None:
@@ -126,7 +137,9 @@ def _prediction(
     else:
         judgement = task.judge(output or "", gold)
         prediction, correct = judgement.prediction, judgement.correct
-    scores = judgement.scores
+    scores = dict(judgement.scores)
+    if columns.score is not None:
+        scores["score"] = _number(row[columns.score], columns.score)
     if columns.correct is not None:
         correct = _flag(row[columns.correct], columns.correct)
     return {
@@ -135,7 +148,7 @@ def _prediction(
         "correct": correct,
         "gold": gold,
         "gold_loglikelihood": None,
-        "finish_reason": "no answer" if prediction is None else "imported",
+        "finish_reason": "imported",
         "output": output if output is not None else prediction,
         **scores,
     }
@@ -159,3 +172,13 @@ def _flag(value: Any, column: str) -> bool:
     if text in _FALSE:
         return False
     raise ValueError(f"the value {value!r} in {column!r} is neither right (1, true) nor wrong (0, false)")
+
+
+def _number(value: Any, column: str) -> float:
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"the value {value!r} in {column!r} is not a finite number")
+    return number

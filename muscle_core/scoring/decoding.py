@@ -1,4 +1,4 @@
-"""How answers are produced and scored. No torch here: a known run is found without loading it."""
+"""How answers are asked for, produced and scored. No torch here: a known run is found without loading it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,32 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Decoding:
-    """How answers are produced; part of an evaluation's cache key.
+    """How answers are asked for, produced and scored.
 
     Attributes:
         max_new_tokens: most tokens a generated answer may have (unused for multiple choice).
         stop: stop strings of generation.
+        chat: prompts go through the tokenizer's chat template.
+        scoring: how answers are judged; one of the task kind's `scorings`.
     """
 
     max_new_tokens: int
     stop: tuple[str, ...]
+    chat: bool = False
+    scoring: str = "sum"
 
-    def as_dict(self) -> dict[str, Any]:
-        """JSON form; greedy is stated because sampling would make flips of its own (paper.md, Traps).
+    def answering(self) -> dict[str, Any]:
+        """JSON form of what decides the model's answers; their scoring does not.
 
-        "sum": the score of an answer is the sum over its tokens, not their mean, as in lm-evaluation-harness' acc.
+        Greedy is stated because sampling would make flips of its own (paper.md, Traps).
         """
         return {
             "method": "greedy",
-            "scoring": "sum",
             "max_new_tokens": self.max_new_tokens,
             "stop": list(self.stop),
+            "chat": self.chat,
         }
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form; part of an evaluation's key."""
+        return {**self.answering(), "scoring": self.scoring}

@@ -1,14 +1,24 @@
-"""Greedy generation in left-padded batches, cut at the task's stop strings."""
+"""Greedy generation: rows that are done leave their place to the next prompt; cut at the task's stop strings.
+
+The loop is our own where the architecture takes it (measured on a probe), because transformers' `generate` carries
+finished rows along until the last one of a batch is done, and copies all keys and values at every step.
+"""
 
 from __future__ import annotations
 
+import random
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from transformers import GenerationConfig, PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
 
-from muscle_core.scoring.encode import encode_prompt
+from muscle_core.scoring.cached_attention import NAME, KeyValueStore
+from muscle_core.scoring.packed_attention import NotPackableError, attention
+
+BATCH_TOKENS = 8192  # tokens of all rows in work, prompts and answers at their longest
+_PROBE_TOLERANCE = 1e-3  # of a logit; float32 noise is below 1e-4, a wrong mask is off by far more
 
 
 class Generated(NamedTuple):
@@ -18,74 +28,235 @@ class Generated(NamedTuple):
     finish_reason: str
 
 
+class _Row(NamedTuple):
+    """A prompt in work and the tokens that it has got so far."""
+
+    prompt: list[int]
+    new: list[int]
+
+
+class GreedyGenerator:
+    """Generates greedy answers with one model.
+
+    Attributes:
+        fallback_reason: why transformers' `generate` is used instead of the own loop; None where it is not.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        max_new_tokens: int,
+        stop: Sequence[str] = (),
+        batch_tokens: int = BATCH_TOKENS,
+        batch_rows: int | None = None,
+    ) -> None:
+        """Probe the model.
+
+        Args:
+            model: a causal language model in evaluation mode.
+            tokenizer: its tokenizer.
+            max_new_tokens: most tokens an answer may have.
+            stop: an answer ends before the first of these.
+            batch_tokens: tokens that the rows in work may have together.
+            batch_rows: most rows in work, where that is fewer.
+        """
+        self.model = model
+        self.plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self.tokenizer = tokenizer
+        self.max_new_tokens = max_new_tokens
+        self.stop = tuple(stop)
+        self.batch_tokens = batch_tokens
+        self.batch_rows = batch_rows
+        self.ends = _end_ids(tokenizer, self.plain.generation_config)
+        # A token is at least a byte, so a stop string ends within this many tokens.
+        self._reach = max((len(mark.encode()) for mark in self.stop), default=0) + 1
+        self.fallback_reason = self._why_not_own_loop()
+
+    def generate(self, prompts: Sequence[list[int]]) -> list[Generated]:
+        """Generate one answer to each prompt.
+
+        Args:
+            prompts: token ids, none empty.
+
+        Returns:
+            One text a prompt, in the order given, without the stop string and without outer white space.
+        """
+        if not prompts:
+            return []
+        new: list[list[int]] = []
+        if self.fallback_reason is None:
+            try:
+                new = self._own_loop(prompts)
+            except NotPackableError as error:  # a window that the probe was too short for
+                self.fallback_reason = str(error)
+        if self.fallback_reason is not None:
+            new = self._transformers(prompts)
+        return [self._finish(ids) for ids in new]
+
+    def _rows_for(self, prompt_length: int) -> int:
+        fitting = max(1, self.batch_tokens // (prompt_length + self.max_new_tokens))
+        return min(fitting, self.batch_rows or fitting)
+
+    @torch.inference_mode()
+    def _own_loop(self, prompts: Sequence[list[int]]) -> list[list[int]]:
+        """New token ids of every prompt."""
+        waiting = deque(sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i)))
+        places = self._rows_for(len(prompts[waiting[0]]))
+        store = KeyValueStore(next(self.model.parameters()).device)
+        results: list[list[int]] = [[] for _ in prompts]
+        rows: list[_Row] = []
+        kept: list[int] = []  # where the rows stand in the store
+        with attention(self.plain, NAME):
+            while rows or waiting:
+                indices = [waiting.popleft() for _ in range(min(places - len(rows), len(waiting)))]
+                if indices:
+                    entering = [_Row(prompts[i], results[i]) for i in indices]
+                    staying = self._extend(entering, self._pass_prompts(store, entering))
+                    store.rearrange(kept, staying)
+                    rows += [entering[i] for i in staying]
+                elif len(kept) < len(store.start):
+                    store.rearrange(kept)
+                if rows:
+                    kept = self._extend(rows, self._pass_step(store, rows))
+                    rows = [rows[i] for i in kept]
+                else:
+                    kept = []
+        return results
+
+    def _pass_prompts(self, store: KeyValueStore, rows: Sequence[_Row]) -> torch.Tensor:
+        """Logits [rows, vocabulary] after the prompts of rows that enter."""
+        lengths = torch.tensor([len(row.prompt) for row in rows])
+        width = int(lengths.max())
+        input_ids = torch.tensor([[0] * (width - len(row.prompt)) + row.prompt for row in rows])
+        positions = (torch.arange(width) - (width - lengths)[:, None]).clamp_min(0)
+        store.begin_prompts(lengths.to(store.start.device), width)
+        return self._forward(store, input_ids, positions)
+
+    def _pass_step(self, store: KeyValueStore, rows: Sequence[_Row]) -> torch.Tensor:
+        """Logits [rows, vocabulary] after the newest token of every row."""
+        store.begin_step()
+        input_ids = torch.tensor([[row.new[-1]] for row in rows])
+        positions = torch.tensor([[len(row.prompt) + len(row.new) - 1] for row in rows])
+        logits = self._forward(store, input_ids, positions)
+        store.filled += 1
+        return logits
+
+    def _forward(self, store: KeyValueStore, input_ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        where = store.start.device
+        output = self.model(
+            input_ids=input_ids.to(where),
+            position_ids=positions.to(where),
+            use_cache=False,
+            logits_to_keep=1,
+            store=store,
+        )
+        return output.logits[:, -1]
+
+    def _extend(self, rows: Sequence[_Row], logits: torch.Tensor) -> list[int]:
+        """Give every row its next token; numbers of the rows that go on."""
+        staying = []
+        for number, (row, token) in enumerate(zip(rows, logits.argmax(-1).tolist(), strict=True)):
+            row.new.append(token)
+            if token in self.ends or len(row.new) == self.max_new_tokens or self._stopped(row.new):
+                continue
+            staying.append(number)
+        return staying
+
+    def _stopped(self, new: list[int]) -> bool:
+        if not self.stop:
+            return False
+        text = self.tokenizer.decode(new[-self._reach :], skip_special_tokens=True)
+        return any(mark in text for mark in self.stop)
+
+    def _finish(self, ids: list[int]) -> Generated:
+        first = next((position for position, token in enumerate(ids) if token in self.ends), None)
+        ended = first is not None
+        text = str(self.tokenizer.decode(ids[:first], skip_special_tokens=True))
+        cuts = [position for position in (text.find(mark) for mark in self.stop) if position >= 0]
+        if cuts:
+            text, ended = text[: min(cuts)], True
+        return Generated(text.strip(), "stop" if ended else "length")
+
+    def _why_not_own_loop(self) -> str | None:
+        """Two prompts of different length, three given tokens each: the logits must be those of whole passes."""
+        generator = random.Random(0)
+        vocabulary = int(self.plain.config.get_text_config().vocab_size)
+        rows = [_Row([generator.randrange(vocabulary) for _ in range(n)], []) for n in (9, 4)]
+        try:
+            with torch.inference_mode():
+                store = KeyValueStore(next(self.model.parameters()).device)
+                with attention(self.plain, NAME):
+                    logits = self._pass_prompts(store, rows)
+                    store.rearrange([], [0, 1])
+                    for _ in range(3):
+                        for row in rows:
+                            row.new.append(generator.randrange(vocabulary))
+                        logits = self._pass_step(store, rows)
+                whole = [self._whole_pass(row.prompt + row.new) for row in rows]
+        # Whatever an unknown architecture answers to this loop, transformers' own is there.
+        except (NotPackableError, TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError) as error:
+            return f"{type(error).__name__}: {error}".splitlines()[0]
+        worst = float((logits - torch.stack(whole)).abs().max())
+        return None if worst <= _PROBE_TOLERANCE else f"logits of the own loop differ by {worst:.2g}"
+
+    def _whole_pass(self, tokens: list[int]) -> torch.Tensor:
+        where = next(self.model.parameters()).device
+        return self.model(input_ids=torch.tensor([tokens], device=where), use_cache=False).logits[0, -1]
+
+    @torch.inference_mode()
+    def _transformers(self, prompts: Sequence[list[int]]) -> list[list[int]]:
+        """New token ids of every prompt by `generate`, in left-padded batches."""
+        results: list[list[int]] = [[] for _ in prompts]
+        waiting = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
+        while waiting:
+            count = self._rows_for(len(prompts[waiting[0]]))
+            batch, waiting = waiting[:count], waiting[count:]
+            for index, new in zip(batch, self._transformers_batch([prompts[i] for i in batch]), strict=True):
+                results[index] = new
+        return results
+
+    def _transformers_batch(self, prompts: Sequence[list[int]]) -> list[list[int]]:
+        width = max(len(ids) for ids in prompts)
+        where = next(self.model.parameters()).device
+        pad = self.tokenizer.pad_token_id
+        input_ids = torch.tensor([[pad] * (width - len(ids)) + ids for ids in prompts], device=where)
+        attention_mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts], device=where)
+        config = GenerationConfig(
+            max_new_tokens=self.max_new_tokens,
+            do_sample=False,
+            num_beams=1,
+            pad_token_id=pad,
+            eos_token_id=self.ends,
+        )
+        # generate() fills what `config` leaves open from the vendor's own configuration: a repetition penalty, say.
+        vendor, self.plain.generation_config = self.plain.generation_config, GenerationConfig()
+        try:
+            output = self.model.generate(
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                generation_config=config,
+                stopping_criteria=StoppingCriteriaList([_StopStrings(self, width)] if self.stop else []),
+            )
+        finally:
+            self.plain.generation_config = vendor
+        new: list[list[int]] = output[:, width:].tolist()
+        return new
+
+
 class _StopStrings(StoppingCriteria):
     """Ends a row when its new text holds a stop string.
 
     transformers' own `stop_strings` also match across the border to the prompt, which cuts answers short.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str], width: int) -> None:
-        self.tokenizer, self.stop, self.width = tokenizer, stop, width
-        # A token is at least a byte, so a stop string ends within this many tokens.
-        self.reach = max(len(mark.encode()) for mark in stop) + 1
+    def __init__(self, generator: GreedyGenerator, width: int) -> None:
+        self.generator, self.width = generator, width
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> Any:
-        start = max(self.width, input_ids.shape[1] - self.reach)
-        texts = self.tokenizer.batch_decode(input_ids[:, start:], skip_special_tokens=True)
-        found = [any(mark in text for mark in self.stop) for text in texts]
+        found = [self.generator._stopped(new) for new in input_ids[:, self.width :].tolist()]
         return torch.tensor(found, device=input_ids.device)
-
-
-@torch.inference_mode()
-def generate_greedy(
-    model: Any,
-    tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[str],
-    *,
-    max_new_tokens: int,
-    stop: Sequence[str] = (),
-) -> list[Generated]:
-    """Generate one greedy answer to each prompt, as one batch.
-
-    Args:
-        model: a causal language model in evaluation mode.
-        tokenizer: its tokenizer.
-        prompts: rendered prompts; similar lengths waste least.
-        max_new_tokens: most tokens an answer may have.
-        stop: the answer ends before the first of these.
-
-    Returns:
-        One text a prompt, in the order given, without the stop string and without outer white space.
-    """
-    encoded = [encode_prompt(tokenizer, prompt) for prompt in prompts]
-    width = max(len(ids) for ids in encoded)
-    where = next(model.parameters()).device
-    input_ids = torch.full((len(encoded), width), tokenizer.pad_token_id, dtype=torch.long)
-    attention_mask = torch.zeros_like(input_ids)
-    for row, ids in enumerate(encoded):
-        input_ids[row, width - len(ids) :] = torch.tensor(ids)
-        attention_mask[row, width - len(ids) :] = 1
-    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
-    ends = _end_ids(tokenizer, plain.generation_config)
-    config = GenerationConfig(
-        max_new_tokens=max_new_tokens,
-        do_sample=False,
-        num_beams=1,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=ends,
-    )
-    # generate() fills what `config` leaves open from the vendor's generation_config.json: a repetition penalty, say.
-    vendor, plain.generation_config = plain.generation_config, GenerationConfig()
-    try:
-        output = model.generate(
-            input_ids=input_ids.to(where),
-            attention_mask=attention_mask.to(where),
-            generation_config=config,
-            stopping_criteria=StoppingCriteriaList([_StopStrings(tokenizer, stop, width)] if stop else []),
-        )[:, width:]
-    finally:
-        plain.generation_config = vendor
-    return [_finish(tokenizer, row.tolist(), ends, stop) for row in output]
 
 
 def _end_ids(tokenizer: PreTrainedTokenizerBase, vendor: GenerationConfig) -> list[int]:
@@ -93,14 +264,3 @@ def _end_ids(tokenizer: PreTrainedTokenizerBase, vendor: GenerationConfig) -> li
     named = vendor.eos_token_id
     others = named if isinstance(named, list) else [] if named is None else [named]
     return list(dict.fromkeys([tokenizer.eos_token_id, *others]))
-
-
-def _finish(tokenizer: PreTrainedTokenizerBase, ids: list[int], ends: list[int], stop: Sequence[str]) -> Generated:
-    first = next((position for position, token in enumerate(ids) if token in ends), None)
-    ended = first is not None
-    ids = ids[:first]
-    text = str(tokenizer.decode(ids, skip_special_tokens=True))
-    cuts = [position for position in (text.find(mark) for mark in stop) if position >= 0]
-    if cuts:
-        text, ended = text[: min(cuts)], True
-    return Generated(text.strip(), "stop" if ended else "length")

@@ -152,8 +152,8 @@ def list_training_runs(workspace: Workspace) -> list[TrainingRun]:
         return list(session.scalars(sa.select(TrainingRun).order_by(TrainingRun.created_at.desc())))
 
 
-def latest_run(workspace: Workspace, version: ModelVersion, dataset: Dataset, split: str) -> EvaluationRun | None:
-    """The newest run of a version on a split, full runs before limited ones; or None."""
+def runs_of(workspace: Workspace, version: ModelVersion, dataset: Dataset, split: str) -> list[EvaluationRun]:
+    """All runs of a version on a split: full runs before limited ones, then the newest first."""
     query = (
         sa.select(EvaluationRun)
         .where(
@@ -164,4 +164,4 @@ def latest_run(workspace: Workspace, version: ModelVersion, dataset: Dataset, sp
         .order_by(EvaluationRun.rows.desc(), EvaluationRun.created_at.desc())
     )
     with workspace.reading() as session:
-        return session.scalars(query).first()
+        return list(session.scalars(query))

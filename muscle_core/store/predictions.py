@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pyarrow.parquet as pq
 
 from muscle_core.errors import StoreError
 
+# Per-token log-likelihoods, for the token view: most of a table's bytes, so read only where they are asked for.
+TOKENS_COLUMN = "token_loglikelihoods"
 _FIELDS: dict[str, pa.DataType] = {
     "sample_id": pa.string(),
     "prediction": pa.string(),
@@ -22,10 +25,13 @@ _FIELDS: dict[str, pa.DataType] = {
     "output": pa.string(),
     "latency_seconds": pa.float64(),
     "choice_loglikelihoods": pa.list_(pa.float64()),
+    "choice_loglikelihoods_per_byte": pa.list_(pa.float64()),
     "margin": pa.float64(),
+    TOKENS_COLUMN: pa.list_(pa.list_(pa.float32())),
     "rouge1": pa.float64(),
     "rouge2": pa.float64(),
     "rougeL": pa.float64(),
+    "score": pa.float64(),
 }
 _ALWAYS = ("sample_id", "prediction", "correct", "gold", "gold_loglikelihood", "finish_reason", "output")
 
@@ -62,14 +68,20 @@ class PredictionWriter:
 def read_predictions(folder: Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Read a prediction table.
 
+    Args:
+        folder: of the run.
+        columns: what to read; by default all but the per-token log-likelihoods.
+
     Raises:
         StoreError: the folder or its parts are missing or damaged.
     """
+    columns = columns or [name for name in _FIELDS if name != TOKENS_COLUMN]
     parts = sorted(folder.glob("part-*.parquet"))
     if not parts:
         raise StoreError(f"the predictions at {folder} are missing; evaluate again to make them anew.")
     try:
-        table = pa.concat_tables([pq.read_table(part, columns=columns) for part in parts], promote_options="default")
+        tables = [_read_part(part, columns) for part in parts]
+        table = pa.concat_tables(tables, promote_options="default")
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"the predictions at {folder} are damaged ({error}); evaluate again.") from error
     frame = table.to_pandas()
@@ -78,13 +90,18 @@ def read_predictions(folder: Path, columns: list[str] | None = None) -> pd.DataF
     return frame
 
 
+def _read_part(part: Path, columns: Sequence[str]) -> pa.Table:
+    with pq.ParquetFile(part) as file:  # a task writes only the columns that it has
+        return file.read(columns=[name for name in columns if name in file.schema_arrow.names])
+
+
 def summarise(rows: pd.DataFrame) -> dict[str, Any]:
     """Key figures of a run for lists: accuracy with its counts, or mean scores."""
     summary: dict[str, Any] = {"n": len(rows)}
     judged = rows["correct"].dropna()
     if len(judged):
         summary |= {"right": int(judged.sum()), "judged": len(judged), "accuracy": float(judged.mean())}
-    for score in ("rouge1", "rouge2", "rougeL"):
+    for score in ("rouge1", "rouge2", "rougeL", "score"):
         if score in rows and rows[score].notna().any():
             summary[score] = float(rows[score].mean())
     summary["finish_reasons"] = {str(k): int(v) for k, v in rows["finish_reason"].value_counts().items()}

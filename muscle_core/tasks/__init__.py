@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from muscle_core.errors import ConfigError
 from muscle_core.tasks.base import Judgement, ParsedRow, Sample, Task, render_prompt, template_problem
+from muscle_core.tasks.classification import Classification
+from muscle_core.tasks.instruction import Instruction
 from muscle_core.tasks.math import Math
 from muscle_core.tasks.multiple_choice import MultipleChoice
 from muscle_core.tasks.summarization import Summarization
@@ -19,7 +21,9 @@ __all__ = [
     "template_problem",
 ]
 
-_TASKS: dict[str, Task] = {task.kind: task for task in (MultipleChoice(), Math(), Summarization())}
+_TASKS: dict[str, Task] = {
+    task.kind: task for task in (MultipleChoice(), Math(), Summarization(), Classification(), Instruction())
+}
 TASK_KINDS = tuple(_TASKS)
 
 

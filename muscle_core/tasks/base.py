@@ -19,8 +19,9 @@ class ParsedRow:
 
     Attributes:
         input: text that fills the template's `{input}`.
-        gold: canonical gold answer: the choice index, the number, or the reference summary, as text.
-        target: text of the answer that a model is trained on, without leading space.
+        gold: canonical gold answer: the choice index, the number, or the reference text, as text; empty where an
+            instruction has none.
+        target: text of the answer that a model is trained on, without leading space; empty where there is none.
         choices: answer texts of a multiple-choice sample, else empty.
         metadata: all other fields of the row, for slices.
     """
@@ -68,13 +69,15 @@ class Task(Protocol):
     default_template: str
     max_new_tokens: int
     stop: tuple[str, ...]
+    scorings: tuple[str, ...]  # ways to judge an answer, the usual one first
+    right_or_wrong: bool  # else answers have continuous scores only
 
     def parse_row(self, row: dict[str, Any]) -> ParsedRow:
         """Read a row by its original field names; raise ValueError that says what is missing or wrong."""
         ...
 
-    def judge(self, output: str, gold: str) -> Judgement:
-        """Judge a generated text against the gold answer."""
+    def judge(self, output: str, gold: str, scoring: str = "") -> Judgement:
+        """Judge an output against the gold answer, by one of `scorings` (the usual one where none is named)."""
         ...
 
 
@@ -99,6 +102,20 @@ def field_text(row: dict[str, Any], *names: str) -> tuple[str, str] | None:
         if isinstance(value, str) and value.strip():
             return name, value
     return None
+
+
+def plain_value(value: Any) -> Any:
+    """The value in Python's own types: NumPy's arrays and numbers become lists and numbers."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {key: plain_value(item) for key, item in value.items()}
+    return [plain_value(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def first_present(row: dict[str, Any], *names: str) -> str | None:
+    """First of `names` that the row has with a value: neither nothing nor an empty text."""
+    return next((name for name in names if row.get(name) is not None and str(row[name]) != ""), None)
 
 
 def rest_of(row: dict[str, Any], *used: str | None) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Word problems: the final number of the generated solution must equal the gold number.
 
 Field names of GSM8K (question, answer with a last line `#### 42`) are read as they are. The number is taken after
-the last `####`; without one, the last number of the text counts (`answer is 42` styles). What this task does not
-tell: whether the steps are right.
+the last `####`; without one, the last number of the text counts (`answer is 42` styles). The scoring "strict" is that
+of GSM8K's own evaluation. What this task does not tell: whether the steps are right.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from muscle_core.tasks.base import Judgement, ParsedRow, field_text, rest_of
+from muscle_core.tasks.base import Judgement, ParsedRow, field_text, first_present, rest_of
 
 # A sign right after a digit is a minus or a range ("10-15"), not a part of the number.
 _NUMBER = re.compile(r"(?:(?<!\d)[-+])?[$€£]?(?:\d[\d,]*)?\.?\d+")
+# GSM8K's own evaluation takes the first number that comes straight after ####; a currency sign is skipped here.
+_STRICT = re.compile(rf"#### ?({_NUMBER.pattern})")
 _CURRENCY = re.compile(r"^([-+]?)[$€£]")
 _MOST_DIGITS = 1000  # before or after the point; nothing longer is an answer
 _CALCULATION = re.compile(r"<<[^<>]*>>")
@@ -44,6 +46,12 @@ def extract_number(output: str) -> str | None:
     return normalise_number(numbers[-1]) if numbers else None
 
 
+def extract_marked_number(output: str) -> str | None:
+    """First number that stands straight after `####`, as in GSM8K's own evaluation; None if there is none."""
+    match = _STRICT.search(output)
+    return normalise_number(match.group(1)) if match else None
+
+
 class Math:
     """Solve a word problem by greedy generation; exact match of the final number."""
 
@@ -52,6 +60,8 @@ class Math:
     default_template = "Question: {input}\nAnswer:"
     max_new_tokens = 256
     stop: tuple[str, ...] = ("Question:",)
+    scorings: tuple[str, ...] = ("flexible", "strict")
+    right_or_wrong = True
 
     def parse_row(self, row: dict[str, Any]) -> ParsedRow:
         """Read GSM8K field names (question, answer) or question and gold.
@@ -62,7 +72,7 @@ class Math:
         question = field_text(row, "question", "problem", "input")
         if question is None:
             raise ValueError("no question (looked for the fields question, problem, input)")
-        gold_field = next((name for name in ("answer", "gold") if row.get(name) not in (None, "")), None)
+        gold_field = first_present(row, "answer", "gold")
         if gold_field is None:
             raise ValueError("no gold answer (looked for the fields answer, gold)")
         solution = str(row[gold_field])
@@ -74,7 +84,7 @@ class Math:
             target = f"{target} #### {gold}" if normalise_number(target) is None else f"#### {gold}"
         return ParsedRow(input=question[1], gold=gold, target=target, metadata=rest_of(row, question[0], gold_field))
 
-    def judge(self, output: str, gold: str) -> Judgement:
+    def judge(self, output: str, gold: str, scoring: str = "") -> Judgement:
         """Right if the final number equals the gold number exactly."""
-        number = extract_number(output)
+        number = extract_marked_number(output) if scoring == "strict" else extract_number(output)
         return Judgement(prediction=number, correct=number is not None and number == gold)

@@ -30,6 +30,8 @@ class Summarization:
     default_template = "Dialogue:\n{input}\nSummary:"
     max_new_tokens = 96
     stop: tuple[str, ...] = ("\n\n", "Dialogue:")
+    scorings: tuple[str, ...] = ("rouge",)
+    right_or_wrong = False
 
     def parse_row(self, row: dict[str, Any]) -> ParsedRow:
         """Read dialogue/article and summary/highlights.
@@ -50,7 +52,7 @@ class Summarization:
             metadata=rest_of(row, source[0], reference[0]),
         )
 
-    def judge(self, output: str, gold: str) -> Judgement:
+    def judge(self, output: str, gold: str, scoring: str = "") -> Judgement:
         """ROUGE F1 of the output (identical to rouge-score with stemming)."""
         scores = _rouge().score(gold, output)
         return Judgement(

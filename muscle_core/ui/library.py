@@ -130,6 +130,8 @@ def result_text(summary: dict[str, Any]) -> str:
         return f"{percent(summary['accuracy'])} right ({summary['right']:,} of {summary['judged']:,})"
     if "rouge1" in summary:
         return f"ROUGE-1 {summary['rouge1']:.3f} (mean of {summary['n']:,})"
+    if "score" in summary:
+        return f"score {summary['score']:.3f} (mean of {summary['n']:,})"
     return f"{summary['n']:,} samples"
 
 

@@ -104,10 +104,11 @@ def _facts(record: dict[str, Any]) -> str:
     facts = []
     if not pd.isna(record.get("correct")):
         facts.append("✓ right" if record["correct"] else "✗ wrong")
-    reason = record.get("finish_reason")
-    if reason in ("length", "no answer"):
-        facts.append({"length": "cut off at the token limit", "no answer": "no answer found"}[reason])
-    for name, label in (("rouge1", "ROUGE-1"), ("rougeL", "ROUGE-L")):
+    if pd.isna(record.get("prediction")):
+        facts.append("no answer found")
+    if record.get("finish_reason") == "length":
+        facts.append("cut off at the token limit")
+    for name, label in (("rouge1", "ROUGE-1"), ("rougeL", "ROUGE-L"), ("score", "score")):
         if record.get(name) is not None and not pd.isna(record[name]):
             facts.append(f"{label} {record[name]:.3f}")
     if record.get("gold_loglikelihood") is not None and not pd.isna(record["gold_loglikelihood"]):

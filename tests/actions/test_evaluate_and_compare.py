@@ -45,12 +45,17 @@ def test_no_version_gets_the_answers_of_another(filled: Workspace) -> None:
     assert (scores[0] != scores[1].loc[scores[0].index]).all()
 
 
-def test_a_stopped_evaluation_leaves_nothing(filled: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("muscle_core.scoring.score._CHUNK", 8)
-    with pytest.raises(Cancelled):
+def test_a_stopped_evaluation_leaves_no_run_and_goes_on_later(
+    filled: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("muscle_core.actions.evaluate._SMALLEST_SHARD", 8)
+    with pytest.raises(Cancelled, match="stopped after 8 samples"):
         evaluate(filled, "old", "choice", should_stop=lambda: True)
     assert list_runs(filled) == []
-    assert list(filled.path("predictions").iterdir()) == []
+    assert not filled.path("predictions").exists()
+    reports: list[tuple[int, int]] = []
+    evaluate(filled, "old", "choice", report=lambda *counts: reports.append(counts))
+    assert reports == [(8, 30), (16, 30), (24, 30), (30, 30)]
 
 
 def test_changed_weights_are_refused(filled: Workspace, tmp_path: Path, tiny_bases: dict[str, Path]) -> None:
@@ -118,7 +123,7 @@ def test_the_same_rows_under_two_names_are_two_runs(filled: Workspace) -> None:
 def test_a_run_whose_predictions_are_lost_is_made_again(
     filled: Workspace, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
-    monkeypatch.setattr("muscle_core.scoring.score._CHUNK", 10)
+    monkeypatch.setattr("muscle_core.actions.evaluate._SMALLEST_SHARD", 10)
     first = evaluate(filled, "old", "choice")
     folder = filled.path(first.path)
     if damage == "folder":

@@ -80,6 +80,8 @@ def test_targets_end_in_eos_and_too_long_samples_are_all_named(tiny_bases):
         training_pairs(tokenizer, [*SAMPLES, *long], TEMPLATE, 100)
     with pytest.raises(DataError, match="no samples"):
         training_pairs(tokenizer, [], TEMPLATE, 100)
+    with pytest.raises(DataError, match="sample 'open' has no reference answer"):
+        training_pairs(tokenizer, [*SAMPLES, Sample("open", "train", "the cat", "", "")], TEMPLATE, 100)
 
 
 @pytest.mark.parametrize("kind", ["task", "compat"])

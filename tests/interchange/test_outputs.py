@@ -57,7 +57,7 @@ def test_an_answer_that_is_none_of_the_choices_is_refused_with_its_row(predictio
 @pytest.mark.parametrize("nothing", [None, "", float("nan")])
 def test_a_missing_choice_is_no_answer(nothing):
     [row] = outputs([{"id": "a", "prediction": nothing}], task=CHOICE)
-    assert (row["prediction"], row["correct"], row["finish_reason"]) == (None, None, "no answer")
+    assert (row["prediction"], row["correct"], row["finish_reason"]) == (None, None, "imported")
 
 
 def test_a_prediction_that_is_no_number_is_kept_as_written():
@@ -90,6 +90,7 @@ def test_a_flag_that_is_neither_right_nor_wrong_is_refused(flag):
         ([{"id": "z", "prediction": "1"}], r"f\.csv:2: the id 'z' is not in the dataset"),
         ([{"id": "a", "prediction": "1"}] * 2, r"f\.csv:3: the id 'a' was already used at f\.csv:2"),
         ([{"id": "a", "guess": "1"}], r"f\.csv:2: no column 'prediction'; the row has id, guess"),
+        ([{"id": "a", "prediction": "1"}, {"id": "b"}], r"f\.csv:3: no column 'prediction'; the row has id"),
         ([{"key": "a", "prediction": "1"}], r"f\.csv:2: no value in the id column 'id'; the row has key, prediction"),
         ([{"id": "", "prediction": "1"}], "no value in the id column"),
         ([{"id": None, "prediction": "1"}], "no value in the id column"),
@@ -117,7 +118,7 @@ def test_zero_is_an_id():
 @pytest.mark.parametrize("nothing", [None, "", "  ", float("nan")])
 def test_a_null_prediction_is_no_answer_and_wrong(nothing):
     [row] = outputs([{"id": "a", "prediction": nothing}])
-    assert (row["prediction"], row["correct"], row["finish_reason"]) == (None, False, "no answer")
+    assert (row["prediction"], row["correct"], row["finish_reason"]) == (None, False, "imported")
 
 
 def test_texts_are_judged_by_the_task():
@@ -127,14 +128,14 @@ def test_texts_are_judged_by_the_task():
     )
     assert [row["prediction"] for row in rows] == ["1", "7", None]
     assert [row["correct"] for row in rows] == [True, False, False]
-    assert [row["finish_reason"] for row in rows] == ["imported", "imported", "no answer"]
+    assert {row["finish_reason"] for row in rows} == {"imported"}
     assert [row["output"] for row in rows] == ["so #### 1.0", "#### 7", "who knows"]
 
 
 @pytest.mark.parametrize("nothing", [None, float("nan"), " "])
 def test_a_null_text_is_no_answer_and_not_the_word_none(nothing):
     [row] = outputs([{"id": "a", "text": nothing}], ImportColumns(output="text"), SUMMARY, {"a": "none nan"})
-    assert (row["prediction"], row["finish_reason"], row["rouge1"]) == (None, "no answer", 0.0)
+    assert (row["prediction"], row["finish_reason"], row["rouge1"]) == (None, "imported", 0.0)
 
 
 @pytest.mark.parametrize("columns", [ImportColumns(output="text"), ImportColumns(prediction="text")])

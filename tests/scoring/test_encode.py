@@ -3,9 +3,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import processors
 
+from muscle_core.errors import ModelError
 from muscle_core.models import ModelSpec
 from muscle_core.models.load import load_tokenizer
-from muscle_core.scoring.encode import encode_pair, encode_prompt
+from muscle_core.scoring.encode import encode_groups, encode_pair, encode_prompts
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ _TEXT = st.text(alphabet="the cadog.?\n 1é🙂", min_size=1, max_size=12)
 @given(prompt=_TEXT, answer=_TEXT)
 def test_prompt_ids_never_depend_on_the_answer_and_the_answer_is_never_empty(tokenizer, prompt, answer):
     pair = encode_pair(tokenizer, prompt, answer)
-    assert pair.prompt == encode_prompt(tokenizer, prompt)
+    assert [pair.prompt] == encode_prompts(tokenizer, [prompt])
     assert pair.answer
     spaced = answer if prompt[-1].isspace() or answer[0].isspace() else " " + answer
     assert tokenizer.decode(pair.prompt + pair.answer, skip_special_tokens=True) == prompt + spaced
@@ -66,3 +67,26 @@ def test_an_eos_that_the_tokenizer_adds_is_left_out(tiny_bases):
     )
     assert tokenizer("the cat")["input_ids"][-1] == tokenizer.eos_token_id
     assert encode_pair(tokenizer, "the cat", "runs") == plain
+
+
+def test_groups_hold_the_ids_of_their_pairs_in_order(tokenizer):
+    prompts, answers = ["the cat", "a\n"], [["runs", "dog sleeps"], ["one"]]
+    groups = encode_groups(tokenizer, prompts, answers)
+    for group, prompt, texts in zip(groups, prompts, answers, strict=True):
+        assert [group.prompt] * len(texts) == [encode_pair(tokenizer, prompt, text).prompt for text in texts]
+        assert group.answers == [encode_pair(tokenizer, prompt, text).answer for text in texts]
+
+
+def test_a_chat_text_brings_its_own_special_tokens(tokenizer):
+    [group] = encode_groups(tokenizer, ["<bos>the cat<eos>"], [["runs"]], chat=True)
+    assert group.prompt == tokenizer("<bos>the cat<eos>", add_special_tokens=False)["input_ids"]
+    assert group.prompt[-1] == tokenizer.eos_token_id
+
+
+def test_a_prompt_or_answer_without_tokens_is_refused(tokenizer, tiny_bases):
+    with pytest.raises(ModelError, match="the answer '' has no tokens"):
+        encode_groups(tokenizer, ["the "], [[""]])
+    bare = load_tokenizer(ModelSpec(str(tiny_bases["old"])))
+    bare.backend_tokenizer.post_processor = processors.TemplateProcessing(single="$A", special_tokens=[])
+    with pytest.raises(ModelError, match="the prompt '' has no tokens"):
+        encode_groups(bare, [""], [["runs"]])

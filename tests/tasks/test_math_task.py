@@ -138,6 +138,27 @@ def test_judging_is_exact_match_of_the_final_number(output, prediction, correct)
     assert (judgement.prediction, judgement.correct, judgement.scores) == (prediction, correct, {})
 
 
+@pytest.mark.parametrize(
+    ("output", "number"),
+    [
+        ("2+2 = 4\n#### 4", "4"),
+        ("#### 1,234.50 more 7", "1234.5"),
+        ("#### $18", "18"),
+        ("#### -3", "-3"),
+        ("####5", "5"),
+        ("#### 3\nwait\n#### 4", "3"),  # the official evaluation searches from the front
+        ("#### none\n#### 4", "4"),
+        ("#### the answer is 5", None),
+        ("The answer is 42", None),
+        ("####", None),
+        ("", None),
+    ],
+)
+def test_strict_scoring_takes_only_a_number_straight_after_the_mark(output, number):
+    judgement = TASK.judge(output, "4", "strict")
+    assert (judgement.prediction, judgement.correct) == (number, number == "4")
+
+
 @pytest.mark.parametrize("text", ["1e9999999", "1e-9999999", "-1e999999", "1e1001"])
 def test_an_absurd_exponent_is_no_number(text):
     assert normalise_number(text) is None

@@ -7,14 +7,21 @@ from muscle_core.tasks import TASK_KINDS, render_prompt, task_of, template_probl
 
 
 def test_every_kind_is_found_by_its_name_and_has_a_usable_default_template():
-    assert set(TASK_KINDS) == {"multiple_choice", "math", "summarization"}
+    assert set(TASK_KINDS) == {"multiple_choice", "math", "summarization", "classification", "instruction"}
     for kind in TASK_KINDS:
         assert task_of(kind).kind == kind
         assert template_problem(task_of(kind).default_template) is None
 
 
+@pytest.mark.parametrize("kind", TASK_KINDS)
+def test_every_kind_has_a_usual_scoring_and_says_whether_it_tells_right_from_wrong(kind):
+    task = task_of(kind)
+    assert task.judge("1", "1") == task.judge("1", "1", task.scorings[0])
+    assert (task.judge("1", "1").correct is not None) is task.right_or_wrong
+
+
 def test_an_unknown_kind_is_refused_with_the_known_ones():
-    with pytest.raises(ConfigError, match=r"'poetry'; known: multiple_choice, math, summarization"):
+    with pytest.raises(ConfigError, match=rf"'poetry'; known: {', '.join(TASK_KINDS)}"):
         task_of("poetry")
 
 

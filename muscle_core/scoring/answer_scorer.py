@@ -1,0 +1,141 @@
+"""Log-likelihoods of answers by one model: packed passes where its architecture takes them, else padded batches.
+
+Whether it does is measured on a probe, not read off a list of names: the packed and the padded way must give the same
+log-likelihoods.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from muscle_core.scoring.encode import EncodedPair
+from muscle_core.scoring.loglikelihood import answer_loglikelihoods
+from muscle_core.scoring.packed_attention import NAME, NotPackableError, attention
+from muscle_core.scoring.packing import PromptGroup, build_pass, common_prefix, plan_passes
+
+PASS_TOKENS = 768  # measured: 384 to 1,536 are alike (speed.md, 1)
+PREFIX_STEP = 16  # tokens; in whole steps, so that a token shared by chance does not make another prefix
+_PROBE_TOLERANCE = 1e-3  # nats a token; float32 noise is below 1e-4, a wrong mask is off by whole nats
+
+KeysAndValues = list[tuple[torch.Tensor, torch.Tensor]]
+
+
+class AnswerScorer:
+    """Scores answers by one model.
+
+    Attributes:
+        fallback_reason: why passes are not packed; None where they are.
+    """
+
+    def __init__(self, model: Any, *, pad_id: int = 0, pass_tokens: int = PASS_TOKENS) -> None:
+        """Probe the model.
+
+        Args:
+            model: a causal language model in evaluation mode, with or without a PEFT adapter.
+            pad_id: any token id; padding is masked.
+            pass_tokens: tokens a packed pass may hold.
+        """
+        self.model = model
+        self.plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self.pad_id = pad_id
+        self.pass_tokens = pass_tokens
+        self._prefix: tuple[list[int], KeysAndValues] | None = None
+        self.fallback_reason = self._why_not_packed()
+
+    def loglikelihoods(self, groups: Sequence[PromptGroup]) -> list[list[list[float]]]:
+        """Per-token log-likelihoods of every answer.
+
+        Args:
+            groups: prompts with their answers.
+
+        Returns:
+            For each group and each of its answers, in the order given, one log-likelihood (nats) an answer token.
+        """
+        asked = [group for group in groups if group.answers]
+        values = iter(self._score(asked) if asked else ())
+        return [next(values) if group.answers else [] for group in groups]
+
+    def _score(self, groups: Sequence[PromptGroup]) -> list[list[list[float]]]:
+        if self.fallback_reason is None:
+            try:
+                return self._packed(groups)
+            except NotPackableError as error:  # a window that the probe was too short for
+                self.fallback_reason = str(error)
+        return self._padded(groups)
+
+    def _padded(self, groups: Sequence[PromptGroup]) -> list[list[list[float]]]:
+        pairs = [EncodedPair(group.prompt, answer) for group in groups for answer in group.answers]
+        values = iter(answer_loglikelihoods(self.model, pairs, self.pad_id))
+        return [[next(values) for _ in group.answers] for group in groups]
+
+    @torch.inference_mode()
+    def _packed(self, groups: Sequence[PromptGroup]) -> list[list[list[float]]]:
+        where = next(self.model.parameters()).device
+        shared = common_prefix(groups) // PREFIX_STEP * PREFIX_STEP if len(groups) > 1 else 0
+        prefix = self._run_prefix(groups[0].prompt[:shared], where)
+        results: list[list[list[float]]] = [[] for _ in groups]
+        with attention(self.plain, NAME):
+            for chosen in plan_passes(groups, shared, self.pass_tokens):
+                packed = build_pass(groups, chosen, prefix)
+                layout = packed.layout._replace(
+                    slots=packed.layout.slots.to(where),
+                    taken=packed.layout.taken.to(where),
+                    visible=packed.layout.visible.to(where),
+                )
+                logits = self.model(
+                    input_ids=packed.input_ids.to(where),
+                    position_ids=packed.position_ids.to(where),
+                    use_cache=False,
+                    logits_to_keep=packed.read.to(where),
+                    layout=layout,
+                ).logits[0]
+                # z - logsumexp(z): torch's CPU log_softmax is biased by about 1.5e-5 a token (speed.md, 1).
+                source, target = packed.source.to(where), packed.target.to(where)
+                values = iter((logits[source, target].float() - logits.float().logsumexp(-1)[source]).tolist())
+                for index in chosen:
+                    results[index] = [[next(values) for _ in answer] for answer in groups[index].answers]
+        return results
+
+    def _run_prefix(self, tokens: list[int], where: torch.device) -> KeysAndValues:
+        """Keys and values of a prefix; those of the last one are kept, because the next call mostly has the same."""
+        if not tokens:
+            return []
+        if self._prefix is not None and self._prefix[0] == tokens:
+            return self._prefix[1]
+        output = self.model(input_ids=torch.tensor([tokens], device=where), use_cache=True, logits_to_keep=1)
+        self._prefix = (tokens, [(layer.keys, layer.values) for layer in output.past_key_values.layers])
+        return self._prefix[1]
+
+    def _why_not_packed(self) -> str | None:
+        groups = _probe(int(self.plain.config.get_text_config().vocab_size))
+        try:
+            packed = self._packed(groups)
+        # Whatever an unknown architecture answers to a packed pass, the padded way is there.
+        except (NotPackableError, TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError) as error:
+            return f"{type(error).__name__}: {error}".splitlines()[0]
+        padded = self._padded(groups)
+        pairs = zip(_flat(packed), _flat(padded), strict=True)
+        worst = max(abs(one - other) if one == one else float("inf") for one, other in pairs)
+        return None if worst <= _PROBE_TOLERANCE else f"packed log-likelihoods differ by {worst:.2g} nats a token"
+
+
+def _probe(vocabulary: int) -> list[PromptGroup]:
+    """Three prompts of different length with a common beginning, and answers of 1 to 4 tokens; always the same."""
+    generator = random.Random(0)
+
+    def tokens(count: int) -> list[int]:
+        return [generator.randrange(vocabulary) for _ in range(count)]
+
+    beginning = tokens(PREFIX_STEP)
+    return [
+        PromptGroup(beginning + tokens(length), [tokens(count) for count in counts])
+        for length, counts in ((7, (3, 1, 4)), (2, (1, 1)), (4, (2,)))
+    ]
+
+
+def _flat(values: list[list[list[float]]]) -> list[float]:
+    return [value for group in values for answer in group for value in answer]

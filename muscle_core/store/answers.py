@@ -1,0 +1,75 @@
+"""Answers of a model, kept by the content of what was asked: a killed evaluation goes on, another scoring asks nothing.
+
+A folder belongs to one way of asking one model (weights, adapter, template, decoding). Answers are added in shards; a
+shard is a Parquet file that appears whole or not at all, so that a killed process leaves none half-written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from muscle_core.scoring.prediction import Answer
+
+_SCHEMA = pa.schema(
+    [
+        ("content", pa.string()),
+        ("token_loglikelihoods", pa.list_(pa.list_(pa.float64()))),
+        ("text", pa.string()),
+        ("finish_reason", pa.string()),
+        ("latency_seconds", pa.float64()),
+    ]
+)
+_SHARDS_IN_MEMORY = 4
+
+
+class AnswerStore:
+    """The answers in a folder.
+
+    Attributes:
+        folder: where the shards lie.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Read which answers there are; a shard that cannot be read is removed, its answers are asked for again."""
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._shard_of: dict[str, Path] = {}
+        self._recent: dict[Path, dict[str, Answer]] = {}
+        for shard in sorted(folder.glob("*.parquet")):
+            try:
+                contents = pq.read_table(shard, columns=["content"])["content"].to_pylist()
+            except (pa.ArrowException, OSError):
+                shard.unlink(missing_ok=True)
+                continue
+            # Two processes may have answered the same; both answers are the model's.
+            self._shard_of.update((content, shard) for content in contents if content not in self._shard_of)
+
+    def __contains__(self, content: str) -> bool:
+        return content in self._shard_of
+
+    def add(self, contents: Sequence[str], answers: Sequence[Answer]) -> None:
+        """Keep answers, all of them or none."""
+        rows = [{"content": c, **answer._asdict()} for c, answer in zip(contents, answers, strict=True)]
+        shard = self.folder / f"{uuid4().hex}.parquet"
+        partial = shard.with_suffix(".partial")
+        pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), partial, compression="zstd")
+        partial.replace(shard)
+        self._shard_of.update((content, shard) for content in contents if content not in self._shard_of)
+
+    def get(self, contents: Iterable[str]) -> list[Answer]:
+        """Answers to contents that are there, in the order given."""
+        return [self._shard(self._shard_of[content])[content] for content in contents]
+
+    def _shard(self, path: Path) -> dict[str, Answer]:
+        # An evaluation reads shard after shard, in the order in which it wrote them.
+        if path not in self._recent:
+            while len(self._recent) >= _SHARDS_IN_MEMORY:
+                del self._recent[next(iter(self._recent))]
+            rows = pq.read_table(path).to_pylist()
+            self._recent[path] = {row.pop("content"): Answer(**row) for row in rows}
+        return self._recent[path]

@@ -1,0 +1,86 @@
+"""Answers of Ray actors on a real local Ray instance are those of one process, also where an actor is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from muscle_core.errors import ConfigError, ModelError
+from muscle_core.models import ModelSpec
+from muscle_core.scoring.decoding import Decoding
+from muscle_core.scoring.engine import AnswerJob, local_engine
+from muscle_core.scoring.prediction import Answer
+from muscle_core.scoring.ray_engine import RayEngine
+from muscle_core.tasks import Sample
+
+ray = pytest.importorskip("ray", reason="ray is not installed: pip install -r requirements-ray.txt")
+pytestmark = pytest.mark.timeout(300)
+
+CHOICES = ("the cat", "a dog runs", "two")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def job(tiny_bases) -> AnswerJob:
+    spec = ModelSpec(str(tiny_bases["old"]))
+    return AnswerJob(spec, "multiple_choice", "Question : {input} Answer :", Decoding(8, ()))
+
+
+def shards_of(count: int, size: int = 40) -> list[tuple[int, list[Sample]]]:
+    return [
+        (n, [Sample(f"s{n}-{i}", "test", f"the bird {n} {i} ?", "0", CHOICES[0], CHOICES) for i in range(size)])
+        for n in range(count)
+    ]
+
+
+def without_time(pairs: Iterator[tuple[int, list[Answer]]]) -> dict[int, list[Answer]]:
+    """Answers by shard; a shard that comes twice is a mistake."""
+    found: dict[int, list[Answer]] = {}
+    for number, answers in pairs:
+        assert number not in found
+        found[number] = [answer._replace(latency_seconds=0.0) for answer in answers]
+    return found
+
+
+def test_two_actors_answer_as_one_process(cluster, job) -> None:
+    shards = shards_of(7)
+    engine = RayEngine(actors=2, threads=1)
+    assert without_time(engine(job, shards)) == without_time(local_engine(job, shards))
+    assert ray.is_initialized()  # a cluster that was there before stays
+
+
+def test_a_killed_actor_is_replaced_and_no_row_is_lost_or_doubled(cluster, job) -> None:
+    shards, killed = shards_of(12), []
+
+    def killing(pairs):
+        for number, answers in pairs:
+            if len(killed) < 2:
+                working = [p.pid for p in psutil.Process().children(recursive=True) if "ray::_Worker" in p.cmdline()[0]]
+                os.kill(working[0], signal.SIGKILL)
+                killed.append(working[0])
+            yield number, answers
+
+    found = without_time(killing(RayEngine(actors=2, threads=1)(job, shards)))
+    assert len(killed) == 2
+    assert found == without_time(local_engine(job, shards))
+
+
+def test_what_the_model_refuses_is_said_as_in_one_process(cluster, job) -> None:
+    long = [(0, [Sample("long one", "test", "cat " * 300, "0", "two", CHOICES)])]
+    with pytest.raises(ModelError, match="sample 'long one' needs"):
+        list(RayEngine(threads=1)(job, long))
+
+
+def test_bad_settings_are_refused() -> None:
+    with pytest.raises(ConfigError, match="at least 1 actor, got 0"):
+        RayEngine(actors=0)
