@@ -4,7 +4,7 @@
 # make test-slow the tests that take minutes
 # make bench-eval  our scorer against lm-evaluation-harness, in an environment of its own (docs/benchmarks.md)
 # make bench-growth  cost and memory of our evaluation by number of rows
-# make rebuild-demo  make the demo's weights again from nothing (about 40 minutes)
+# make rebuild-demo  make the demo's weights again from nothing (about 16 minutes)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
