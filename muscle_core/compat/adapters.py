@@ -112,7 +112,9 @@ def save_adapter(student: PeftModel, base: ModelSpec, out: Path) -> None:
         # A student that started from the old adapter still names the old base here.
         config.base_model_name_or_path, config.revision = base.base, base.revision
         # PEFT holds them as a set, whose order differs from process to process: so would the adapter's fingerprint.
-        config.target_modules = sorted(config.target_modules)
+        modules = vars(config).get("target_modules")
+        if isinstance(modules, set):
+            vars(config)["target_modules"] = sorted(modules)
     student.save_pretrained(str(partial))
     write_base_record(partial, base, base_fingerprint(base))
     partial.rename(out)
