@@ -15,7 +15,7 @@ import torch
 from muscle_core.scoring.encode import EncodedPair
 from muscle_core.scoring.loglikelihood import answer_loglikelihoods
 from muscle_core.scoring.packed_attention import NAME, NotPackableError, attention
-from muscle_core.scoring.packing import PromptGroup, build_pass, common_prefix, plan_passes
+from muscle_core.scoring.packing import PromptGroup, build_pass, build_tree, common_prefix, plan_passes
 
 PASS_TOKENS = 768  # measured: 384 to 1,536 are alike (speed.md, 1)
 PREFIX_STEP = 16  # tokens; in whole steps, so that a token shared by chance does not make another prefix
@@ -77,10 +77,11 @@ class AnswerScorer:
         where = next(self.model.parameters()).device
         shared = common_prefix(groups) // PREFIX_STEP * PREFIX_STEP if len(groups) > 1 else 0
         prefix = self._run_prefix(groups[0].prompt[:shared], where)
+        trees = [build_tree(group, shared) for group in groups]
         results: list[list[list[float]]] = [[] for _ in groups]
         with attention(self.plain, NAME):
-            for chosen in plan_passes(groups, shared, self.pass_tokens):
-                packed = build_pass(groups, chosen, prefix)
+            for chosen in plan_passes(trees, self.pass_tokens):
+                packed = build_pass(trees, chosen, prefix)
                 layout = packed.layout._replace(
                     slots=packed.layout.slots.to(where),
                     taken=packed.layout.taken.to(where),

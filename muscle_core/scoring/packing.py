@@ -1,9 +1,9 @@
-"""Packed passes: many samples in one row without padding; the answers to a prompt share its tokens.
+"""Packed passes: many samples in one row without padding; the answers to a prompt share what they begin with.
 
-One sample is a tree: its prompt, and a branch for each answer that starts again at the position after the prompt. The
-first token of every answer is read at the prompt's last token, and the last token of an answer predicts nothing that is
-asked for, so it is not computed at all. Several trees stand one after the other in a pass; a layout says which tokens
-see which.
+One sample is a tree: its prompt, and the answers as branches that start at the position after it. Answers that begin
+alike share those tokens too. The first token of every answer is read at the prompt's last token, and the last token of
+an answer predicts nothing that is asked for, so it is not computed at all. Several trees stand one after the other in a
+pass; a layout says which tokens see which.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 
@@ -20,10 +21,23 @@ class PromptGroup(NamedTuple):
     prompt: list[int]
     answers: list[list[int]]
 
-    @property
-    def packed_length(self) -> int:
-        """Tokens that a pass spends on this group."""
-        return len(self.prompt) + sum(len(answer) - 1 for answer in self.answers)
+
+class Tree(NamedTuple):
+    """The tokens of one group that a pass computes, each after its parent.
+
+    Attributes:
+        tokens: token ids; the prompt comes first.
+        positions: of each token in the text that leads to it.
+        parents: for each token the number of the one before it in its text; -1 for the first.
+        source: for each answer token the number of the token that predicts it: answer by answer.
+        target: for each answer token its id.
+    """
+
+    tokens: list[int]
+    positions: list[int]
+    parents: list[int]
+    source: list[int]
+    target: list[int]
 
 
 class Layout(NamedTuple):
@@ -47,16 +61,16 @@ class Pass(NamedTuple):
     """One forward pass over several trees.
 
     Attributes:
-        groups: numbers of the groups, in the order of their trees.
+        trees: numbers of the trees, in their order in the pass.
         input_ids: [1, tokens].
-        position_ids: [1, tokens]; branches restart after their prompt.
+        position_ids: [1, tokens].
         layout: see `Layout`.
         read: [positions] tokens at which some answer token is predicted, ascending, each once.
         source: [answer tokens] for each answer token the index into `read` where it is predicted.
-        target: [answer tokens] ids of the answer tokens: group by group, answer by answer.
+        target: [answer tokens] ids of the answer tokens: tree by tree, answer by answer.
     """
 
-    groups: list[int]
+    trees: list[int]
     input_ids: torch.Tensor
     position_ids: torch.Tensor
     layout: Layout
@@ -75,12 +89,37 @@ def common_prefix(groups: Sequence[PromptGroup]) -> int:
     return max(length, 0)
 
 
-def plan_passes(groups: Sequence[PromptGroup], prefix: int, budget: int) -> list[list[int]]:
-    """Numbers of the groups of each pass: longest first, within a budget of tokens; a longer group goes alone."""
+def build_tree(group: PromptGroup, skipped: int = 0) -> Tree:
+    """The tree of a group, without the first `skipped` tokens of its prompt."""
+    tokens = group.prompt[skipped:]
+    last_of_prompt = len(tokens) - 1
+    positions = list(range(skipped, len(group.prompt)))
+    parents = list(range(-1, last_of_prompt))
+    source: list[int] = []
+    target: list[int] = []
+    branches: dict[tuple[int, int], int] = {}
+    for answer in group.answers:
+        node = last_of_prompt
+        for place, token in enumerate(answer):
+            source.append(node)
+            target.append(token)
+            if place == len(answer) - 1:
+                break
+            following = branches.setdefault((node, token), len(tokens))
+            if following == len(tokens):
+                tokens.append(token)
+                positions.append(positions[node] + 1)
+                parents.append(node)
+            node = following
+    return Tree(tokens, positions, parents, source, target)
+
+
+def plan_passes(trees: Sequence[Tree], budget: int) -> list[list[int]]:
+    """Numbers of the trees of each pass: longest first, within a budget of tokens; a longer tree goes alone."""
     passes: list[list[int]] = []
     room = 0
-    for index in sorted(range(len(groups)), key=lambda i: (-groups[i].packed_length, i)):
-        length = groups[index].packed_length - prefix
+    for index in sorted(range(len(trees)), key=lambda i: (-len(trees[i].tokens), i)):
+        length = len(trees[index].tokens)
         if length > room:
             passes.append([])
             room = budget
@@ -90,59 +129,51 @@ def plan_passes(groups: Sequence[PromptGroup], prefix: int, budget: int) -> list
 
 
 def build_pass(
-    groups: Sequence[PromptGroup], chosen: list[int], prefix: Sequence[tuple[torch.Tensor, torch.Tensor]] = ()
+    trees: Sequence[Tree], chosen: list[int], prefix: Sequence[tuple[torch.Tensor, torch.Tensor]] = ()
 ) -> Pass:
     """Lay out the trees of one pass.
 
     Args:
-        groups: all groups.
-        chosen: numbers of the groups in this pass.
+        trees: all trees.
+        chosen: numbers of the trees in this pass.
         prefix: keys and values of the tokens that all prompts begin with; those tokens are left out of the trees.
     """
-    skipped = prefix[0][0].shape[2] if prefix else 0
     tokens: list[int] = []
     positions: list[int] = []
     source: list[int] = []
     target: list[int] = []
-    branches: list[torch.Tensor] = []
     for index in chosen:
-        prompt, answers = groups[index]
-        start = len(tokens)
-        tokens += prompt[skipped:]
-        positions += range(skipped, len(prompt))
-        last_of_prompt = len(tokens) - 1
-        branch = [0] * (len(tokens) - start)
-        for number, answer in enumerate(answers, 1):
-            source.append(last_of_prompt)
-            source += range(len(tokens), len(tokens) + len(answer) - 1)
-            target += answer
-            tokens += answer[:-1]
-            positions += range(len(prompt), len(prompt) + len(answer) - 1)
-            branch += [number] * (len(answer) - 1)
-        branches.append(torch.tensor(branch))
+        tree = trees[index]
+        source += [len(tokens) + number for number in tree.source]
+        tokens += tree.tokens
+        positions += tree.positions
+        target += tree.target
     read, where = torch.unique(torch.tensor(source), return_inverse=True)
     return Pass(
-        groups=list(chosen),
+        trees=list(chosen),
         input_ids=torch.tensor([tokens]),
         position_ids=torch.tensor([positions]),
-        layout=_layout(branches, skipped)._replace(prefix=list(prefix)),
+        layout=_layout([trees[index] for index in chosen], prefix),
         read=read,
         source=where,
         target=torch.tensor(target),
     )
 
 
-def _layout(branches: Sequence[torch.Tensor], prefix: int) -> Layout:
-    """Layout of trees given as the branch number of each token, 0 for the prompt."""
-    lengths = torch.tensor([len(branch) for branch in branches])
+def _layout(trees: Sequence[Tree], prefix: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> Layout:
+    lengths = np.array([len(tree.tokens) for tree in trees])
     width = int(lengths.max())
-    taken = torch.arange(width) < lengths[:, None]
-    starts = lengths.cumsum(0) - lengths
-    slots = torch.where(taken, starts[:, None] + torch.arange(width), 0)
-    number = torch.nn.utils.rnn.pad_sequence(list(branches), batch_first=True, padding_value=-1)
-    same = (number[:, :, None] == number[:, None, :]) | (number[:, None, :] == 0)
-    own = same & torch.ones(width, width, dtype=torch.bool).tril()
-    # An empty slot is never read, but a softmax over nothing is NaN: it sees the first token.
+    taken = np.arange(width) < lengths[:, None]
+    starts = lengths.cumsum() - lengths
+    slots = np.where(taken, starts[:, None] + np.arange(width), 0)
+    own = np.zeros((len(trees), width, width), dtype=bool)
+    for seen, tree in zip(own, trees, strict=True):
+        for number, parent in enumerate(tree.parents):
+            if parent >= 0:
+                seen[number] = seen[parent]
+            seen[number, number] = True
+    # An empty slot is never read, but a softmax over nothing is NaN: it sees the first token, as all do.
     own[:, :, 0] = True
-    visible = torch.nn.functional.pad(own, (prefix, 0), value=True)
-    return Layout(slots, taken, visible[:, None], [])
+    skipped = prefix[0][0].shape[2] if prefix else 0
+    visible = torch.nn.functional.pad(torch.from_numpy(own), (skipped, 0), value=True)
+    return Layout(torch.from_numpy(slots), torch.from_numpy(taken), visible[:, None], list(prefix))

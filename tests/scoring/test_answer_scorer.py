@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from muscle_core.scoring.answer_scorer import AnswerScorer
-from muscle_core.scoring.packing import PromptGroup, common_prefix
+from muscle_core.scoring.packing import PromptGroup, build_tree, common_prefix
 
 PACKED = ("llama", "gpt2", "qwen2", "qwen3")
 _TOKENS = st.lists(st.integers(0, 319), min_size=1, max_size=9)
@@ -107,3 +107,21 @@ def test_the_common_prefix_is_the_longest_and_leaves_every_prompt_a_token(prompt
     assert len({tuple(prompt[:length]) for prompt in prompts}) == 1
     longer = {tuple(prompt[: length + 1]) for prompt in prompts}
     assert length + 1 == min(map(len, prompts)) or len(longer) > 1
+
+
+@given(answers=st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=5), min_size=1, max_size=6))
+def test_a_tree_computes_every_beginning_that_answers_share_once(answers):
+    tree = build_tree(PromptGroup([7, 8, 9], answers), skipped=1)
+    beginnings = {tuple(answer[:end]) for answer in answers for end in range(1, len(answer))}
+    assert len(tree.tokens) == 2 + len(beginnings)
+
+    def text(number):
+        return [] if number < 0 else [*text(tree.parents[number]), tree.tokens[number]]
+
+    targets, sources = iter(tree.target), iter(tree.source)
+    for answer in answers:
+        for end, token in enumerate(answer):
+            number = next(sources)
+            assert next(targets) == token
+            assert text(number) == [8, 9, *answer[:end]]
+            assert tree.positions[number] == 2 + end
