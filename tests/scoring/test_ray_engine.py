@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -52,6 +53,14 @@ def without_time(pairs: Iterator[tuple[int, list[Answer]]]) -> dict[int, list[An
     return found
 
 
+def actor_pids() -> Iterator[int]:
+    """Living processes of actors of this test's cluster."""
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            if "ray::_Worker" in " ".join(process.cmdline()):
+                yield process.pid
+
+
 def test_two_actors_answer_as_one_process(cluster, job) -> None:
     shards = shards_of(7)
     engine = RayEngine(actors=2, threads=1)
@@ -65,9 +74,8 @@ def test_a_killed_actor_is_replaced_and_no_row_is_lost_or_doubled(cluster, job) 
     def killing(pairs):
         for number, answers in pairs:
             if len(killed) < 2:
-                working = [p.pid for p in psutil.Process().children(recursive=True) if "ray::_Worker" in p.cmdline()[0]]
-                os.kill(working[0], signal.SIGKILL)
-                killed.append(working[0])
+                killed.append(next(pid for pid in actor_pids() if pid not in killed))
+                os.kill(killed[-1], signal.SIGKILL)
             yield number, answers
 
     found = without_time(killing(RayEngine(actors=2, threads=1)(job, shards)))
