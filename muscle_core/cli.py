@@ -37,7 +37,8 @@ DatasetOption = Annotated[str, typer.Option("--dataset", "-d", help="Name of a d
 TemplateOption = Annotated[str | None, typer.Option(help="Prompt template with {input}; \\n is a line break.")]
 ChatOption = Annotated[bool, typer.Option("--chat", help="Put the prompt into the tokenizer's chat template.")]
 ScoringOption = Annotated[
-    str | None, typer.Option(help="multiple_choice: sum or per_byte; math: flexible or strict (needs ####).")
+    str | None,
+    typer.Option(help="multiple_choice, classification: sum or per_byte; math: flexible or strict (needs ####)."),
 ]
 SplitOption = Annotated[str, typer.Option(help="Split of the dataset.")]
 
@@ -208,6 +209,7 @@ def evaluate_command(
     scoring: ScoringOption = None,
     engine: Annotated[str, typer.Option(help="Where answers are computed: local, or ray (a Ray cluster).")] = "local",
     actors: Annotated[int, typer.Option(help="Copies of the model of --engine ray.")] = 1,
+    threads: Annotated[int | None, typer.Option(help="CPU threads of each copy.")] = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster; without it, one is started here.")] = None,
     background: Annotated[bool, typer.Option(help="Queue it for the worker and return.")] = False,
 ) -> None:
@@ -218,18 +220,22 @@ def evaluate_command(
 
     workspace = _workspace()
     options = EvaluationOptions(_unescaped(template), chat, scoring)
+    if engine not in ("local", "ray"):
+        raise ConfigError(f"unknown engine {engine!r}; known: local, ray")
+    if engine == "local" and (actors, threads, address) != (1, None, None):
+        raise ConfigError("--actors, --threads and --address belong to --engine ray.")
     if background:
+        if engine == "ray":
+            raise ConfigError("a background job does not use --engine ray; leave out one of the two.")
         from muscle_core.actions.background import submit_evaluation
 
         _submitted(submit_evaluation(workspace, versions, dataset, split=split, limit=limit, options=options))
         return
-    if engine not in ("local", "ray"):
-        raise ConfigError(f"unknown engine {engine!r}; known: local, ray")
     answering: Engine = local_engine
     if engine == "ray":
         from muscle_core.scoring.ray_engine import RayEngine
 
-        answering = RayEngine(actors=actors, address=address)
+        answering = RayEngine(actors=actors, threads=threads, address=address)
     for version in versions:  # a misspelt name is told before hours of work, not after
         require_weights(get_version(workspace, version))
     for version in versions:

@@ -41,7 +41,7 @@ class JobError(MuscleError):
 
 
 class Cancelled(JobError):
-    """Work was stopped on request; nothing of it was kept."""
+    """Work was stopped on request; the message says what is kept."""
 
 
 def raise_all(problems: Iterable[str], error: type[MuscleError], headline: str, *, shown: int = 20) -> None:

@@ -91,6 +91,8 @@ def add_dataset_rows(
             problems.append(f"labels are of {Classification.kind} only, not of {task_kind}")
         elif problem := label_names_problem(labels):
             problems.append(problem)
+    if stop is not None and "" in stop:
+        problems.append("a stop string is empty: every answer would end before its first letter")
     raise_all(problems, ConfigError, f"dataset {name!r} cannot be added")
     for split in rows_by_split:
         check_name(split, "split")

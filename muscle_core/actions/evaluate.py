@@ -5,14 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from muscle_core.actions.datasets import load_samples
 from muscle_core.actions.runs import known_run, store_run
 from muscle_core.errors import Cancelled, ConfigError, ModelError
-from muscle_core.models.spec import ModelSpec, adapter_fingerprint, base_fingerprint, check_paths
+from muscle_core.models.spec import (
+    ModelSpec,
+    adapter_fingerprint,
+    base_fingerprint,
+    check_paths,
+    tokenizer_files_fingerprint,
+)
 from muscle_core.scoring.decoding import Decoding
 from muscle_core.scoring.engine import AnswerJob, Engine, local_engine
 from muscle_core.scoring.judging import judge_shards
@@ -31,6 +37,7 @@ from muscle_core.store.answers import AnswerStore
 from muscle_core.tasks import Sample, Task, task_of, template_problem
 
 Report = Callable[[int, int], None]  # samples done, samples in all
+_Shard = list[tuple[str, Sample]]  # content and sample
 
 # An evaluation is cut into about 64 shards of so many samples at least and at most; a killed one repeats a shard.
 _SHARDS, _SMALLEST_SHARD, _LARGEST_SHARD = 64, 64, 1024
@@ -83,6 +90,7 @@ class EvaluationOptions:
 
 def evaluation_key(
     version: ModelVersion,
+    tokenizer_files: str,
     dataset: Dataset,
     split: str,
     template: str,
@@ -93,6 +101,7 @@ def evaluation_key(
 
     Args:
         version: its name, weights and adapter enter.
+        tokenizer_files: fingerprint of its tokenizer's files.
         dataset: its id and content enter; the same content under two names is two sets of runs.
         split: the split.
         template: the template used.
@@ -101,16 +110,16 @@ def evaluation_key(
             tell the order of rows.
     """
     content = [
-        [version.name, version.fingerprint],
+        [version.name, version.fingerprint, tokenizer_files],
         [dataset.id, dataset.fingerprint, template, split, first_ids],
         decoding.as_dict(),
     ]
     return _hash(content)
 
 
-def answers_folder(version: ModelVersion, template: str, decoding: Decoding) -> str:
+def answers_folder(version: ModelVersion, tokenizer_files: str, template: str, decoding: Decoding) -> str:
     """Where the answers of a version are kept, relative to the workspace: by weights and way of asking, not by name."""
-    asked = [version.fingerprint, version.tokenizer_fingerprint, template, decoding.answering()]
+    asked = [version.fingerprint, tokenizer_files, template, decoding.answering()]
     return f"answers/{_hash(asked)[:32]}"
 
 
@@ -159,24 +168,28 @@ def evaluate(
     if limit is not None and limit >= dataset.splits[split]:
         limit = None
     first_ids = None if limit is None else [sample.id for sample in samples]
-    key = evaluation_key(version, dataset, split, template, decoding, first_ids)
+    require_weights(version)
+    spec = spec_of(workspace, version)
+    check_paths(spec)
+    files = tokenizer_files_fingerprint(spec)
+    key = evaluation_key(version, files, dataset, split, template, decoding, first_ids)
     known = known_run(workspace, key)
     if known is not None:
         report(len(samples), len(samples))
         return known
     check_unchanged(workspace, version)
 
-    job = AnswerJob(spec_of(workspace, version), dataset.task_kind, template, decoding)
-    answers = AnswerStore(workspace.path(answers_folder(version, template, decoding)))
-    shards = _shards(samples)
-    wanted = [(number, [s for s in shard if sample_content(task, s) not in answers]) for number, shard in shards]
-    missing = {number: shard for number, shard in wanted if shard}
+    answers = AnswerStore(workspace.path(answers_folder(version, files, template, decoding)))
+    shards = [[(sample_content(task, sample), sample) for sample in shard] for shard in _shards(task, samples)]
+    missing = _missing(shards, answers)
     done = len(samples) - sum(map(len, missing.values()))
     report(done, len(samples))
     if missing:
-        tokenizer_of(version, job.spec)
-        for number, given in engine(job, missing.items()):
-            answers.add([sample_content(task, sample) for sample in missing[number]], given)
+        tokenizer_of(version, spec)
+        job = AnswerJob(spec, dataset.task_kind, template, decoding)
+        asked = ((number, [sample for _, sample in shard]) for number, shard in missing.items())
+        for number, given in engine(job, asked):
+            answers.add([content for content, _ in missing[number]], given)
             done += len(given)
             report(done, len(samples))
             if should_stop() and done < len(samples):
@@ -195,21 +208,30 @@ def evaluate(
         origin="evaluated",
         made_by=made_by(),
     )
-    return store_run(workspace, run, _predictions(task, [shard for _, shard in shards], answers, decoding.scoring))
+    judged = (([sample for _, sample in shard], answers.get(content for content, _ in shard)) for shard in shards)
+    return store_run(workspace, run, judge_shards(task, judged, decoding.scoring, total=len(samples)))
 
 
-def _shards(samples: list[Sample]) -> list[tuple[int, list[Sample]]]:
-    """Numbered shards of similar length, the longest first; always the same for the same samples."""
+def _shards(task: Task, samples: list[Sample]) -> list[list[Sample]]:
+    """Shards of similar length, the longest first; always the same for the same samples."""
     ordered = sorted(samples, key=lambda sample: (-len(sample.input), sample.id))
-    size = max(_SMALLEST_SHARD, min(_LARGEST_SHARD, len(ordered) // _SHARDS))
-    return [(number, ordered[start : start + size]) for number, start in enumerate(range(0, len(ordered), size))]
+    # A generated shard takes minutes on a CPU; a stop waits for its end.
+    largest = _SMALLEST_SHARD if task.generates else _LARGEST_SHARD
+    size = max(_SMALLEST_SHARD, min(largest, len(ordered) // _SHARDS))
+    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
 
-def _predictions(
-    task: Task, shards: list[list[Sample]], answers: AnswerStore, scoring: str
-) -> Iterator[list[dict[str, Any]]]:
-    pairs = ((shard, answers.get(sample_content(task, sample) for sample in shard)) for shard in shards)
-    yield from judge_shards(task, pairs, scoring, total=sum(map(len, shards)))
+def _missing(shards: list[_Shard], answers: AnswerStore) -> dict[int, _Shard]:
+    """By number of its shard, what is to be asked; equal contents once, so that a resumed run asks the same."""
+    seen: set[str] = set()
+    missing: dict[int, _Shard] = {}
+    for number, shard in enumerate(shards):
+        fresh = {content: sample for content, sample in shard if content not in seen}
+        seen |= fresh.keys()
+        unanswered = [(content, sample) for content, sample in fresh.items() if content not in answers]
+        if unanswered:
+            missing[number] = unanswered
+    return missing
 
 
 def require_weights(version: ModelVersion) -> None:

@@ -124,6 +124,7 @@ def _run_job(workspace: Workspace, job: Job, worker_stops: Callable[[], bool]) -
         queue.finish(workspace, job.id, job.token, "failed", error=f"the job could not be started: {error}.")
         return
     asked_at: float | None = None
+    state, why = "failed", ""
     while child.poll() is None:
         time.sleep(POLL_SECONDS)
         try:
@@ -136,13 +137,16 @@ def _run_job(workspace: Workspace, job: Job, worker_stops: Callable[[], bool]) -
             asked_at = time.monotonic()
         elif asked_at is not None and time.monotonic() - asked_at > GRACE_SECONDS:
             child.kill()
+            if word == "cancel":
+                state, why = "cancelled", f"it did not stop within {GRACE_SECONDS:.0f} s and was ended. "
     how = f"by signal {-child.returncode}" if child.returncode < 0 else f"with exit code {child.returncode}"
     queue.finish(  # changes nothing where the child has ended the job itself
         workspace,
         job.id,
         job.token,
-        "failed",
-        error=f"the process of this job ended {how} without a result; its log tells more (signal 9 usually means that "
+        state,
+        error=why
+        or f"the process of this job ended {how} without a result; its log tells more (signal 9 usually means that "
         "the machine ran out of memory).",
     )
 

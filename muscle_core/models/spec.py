@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from muscle_core.paths import local_path, reason
 
 _WEIGHT_FILES = ("*.safetensors", "*.gguf")
 _CONFIG_FILES = ("config.json", "adapter_config.json", "generation_config.json")
+_TOKENIZER_FILES = ("tokenizer*.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json", "*.jinja")
 BASE_RECORD = "muscle_base.json"  # beside an adapter: which base it was trained on
 
 
@@ -94,6 +96,10 @@ def _folder_fingerprint(folder: Path) -> str:
         files = [folder]
     else:
         files = sorted(f for pattern in (*_WEIGHT_FILES, *_CONFIG_FILES) for f in folder.glob(pattern))
+    return _files_fingerprint(files)
+
+
+def _files_fingerprint(files: Iterable[Path]) -> str:
     total = hashlib.sha256()
     for file in files:
         try:
@@ -111,6 +117,16 @@ def base_fingerprint(spec: ModelSpec) -> str:
     return _folder_fingerprint(base if base.exists() else hub_snapshot(spec))
 
 
+def tokenizer_files_fingerprint(spec: ModelSpec) -> str:
+    """Hash of the files that decide how a prompt becomes token ids and where an answer ends.
+
+    More than the tokenizer's vocabulary: chat template, BOS and EOS. A GGUF file holds them itself.
+    """
+    base = spec.base_path
+    folder = base if base.exists() else hub_snapshot(spec)
+    return _files_fingerprint(sorted(file for pattern in _TOKENIZER_FILES for file in folder.glob(pattern)))
+
+
 def adapter_fingerprint(spec: ModelSpec) -> str | None:
     """Hash of the adapter's files, or None without an adapter."""
     folder = spec.adapter_path
@@ -126,7 +142,7 @@ def hub_snapshot(spec: ModelSpec) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
+    patterns = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
     try:
         return Path(snapshot_download(spec.base, revision=spec.revision, allow_patterns=patterns))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:

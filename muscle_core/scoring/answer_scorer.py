@@ -14,12 +14,12 @@ import torch
 
 from muscle_core.scoring.encode import EncodedPair
 from muscle_core.scoring.loglikelihood import answer_loglikelihoods
-from muscle_core.scoring.packed_attention import NAME, NotPackableError, attention
+from muscle_core.scoring.packed_attention import NAME, attention
 from muscle_core.scoring.packing import PromptGroup, build_pass, build_tree, common_prefix, plan_passes
+from muscle_core.scoring.probe import NotPackableError, device_of, plain_model, why_not
 
 PASS_TOKENS = 768  # measured: 384 to 1,536 are alike (speed.md, 1)
 PREFIX_STEP = 16  # tokens; in whole steps, so that a token shared by chance does not make another prefix
-_PROBE_TOLERANCE = 1e-3  # nats a token; float32 noise is below 1e-4, a wrong mask is off by whole nats
 
 KeysAndValues = list[tuple[torch.Tensor, torch.Tensor]]
 
@@ -40,11 +40,11 @@ class AnswerScorer:
             pass_tokens: tokens a packed pass may hold.
         """
         self.model = model
-        self.plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self.plain = plain_model(model)
         self.pad_id = pad_id
         self.pass_tokens = pass_tokens
         self._prefix: tuple[list[int], KeysAndValues] | None = None
-        self.fallback_reason = self._why_not_packed()
+        self.fallback_reason = why_not(self._probe)
 
     def loglikelihoods(self, groups: Sequence[PromptGroup]) -> list[list[list[float]]]:
         """Per-token log-likelihoods of every answer.
@@ -63,8 +63,10 @@ class AnswerScorer:
         if self.fallback_reason is None:
             try:
                 return self._packed(groups)
-            except NotPackableError as error:  # a window that the probe was too short for
-                self.fallback_reason = str(error)
+            except NotPackableError:
+                # A window that the probe was too short for. The next, shorter ones go packed again: what a list of
+                # answers scores depends on that list alone.
+                pass
         return self._padded(groups)
 
     def _padded(self, groups: Sequence[PromptGroup]) -> list[list[list[float]]]:
@@ -74,7 +76,7 @@ class AnswerScorer:
 
     @torch.inference_mode()
     def _packed(self, groups: Sequence[PromptGroup]) -> list[list[list[float]]]:
-        where = next(self.model.parameters()).device
+        where = device_of(self.model)
         shared = common_prefix(groups) // PREFIX_STEP * PREFIX_STEP if len(groups) > 1 else 0
         prefix = self._run_prefix(groups[0].prompt[:shared], where)
         trees = [build_tree(group, shared) for group in groups]
@@ -82,17 +84,12 @@ class AnswerScorer:
         with attention(self.plain, NAME):
             for chosen in plan_passes(trees, self.pass_tokens):
                 packed = build_pass(trees, chosen, prefix)
-                layout = packed.layout._replace(
-                    slots=packed.layout.slots.to(where),
-                    taken=packed.layout.taken.to(where),
-                    visible=packed.layout.visible.to(where),
-                )
                 logits = self.model(
                     input_ids=packed.input_ids.to(where),
                     position_ids=packed.position_ids.to(where),
                     use_cache=False,
                     logits_to_keep=packed.read.to(where),
-                    layout=layout,
+                    layout=packed.layout.to(where),
                 ).logits[0]
                 # z - logsumexp(z): torch's CPU log_softmax is biased by about 1.5e-5 a token (speed.md, 1).
                 source, target = packed.source.to(where), packed.target.to(where)
@@ -111,20 +108,14 @@ class AnswerScorer:
         self._prefix = (tokens, [(layer.keys, layer.values) for layer in output.past_key_values.layers])
         return self._prefix[1]
 
-    def _why_not_packed(self) -> str | None:
-        groups = _probe(int(self.plain.config.get_text_config().vocab_size))
-        try:
-            packed = self._packed(groups)
-        # Whatever an unknown architecture answers to a packed pass, the padded way is there.
-        except (NotPackableError, TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError) as error:
-            return f"{type(error).__name__}: {error}".splitlines()[0]
-        padded = self._padded(groups)
-        pairs = zip(_flat(packed), _flat(padded), strict=True)
-        worst = max(abs(one - other) if one == one else float("inf") for one, other in pairs)
-        return None if worst <= _PROBE_TOLERANCE else f"packed log-likelihoods differ by {worst:.2g} nats a token"
+    def _probe(self) -> float:
+        """Largest difference of a token's log-likelihood between packed passes and padded batches."""
+        groups = _probe_groups(int(self.plain.config.get_text_config().vocab_size))
+        pairs = zip(_flat(self._packed(groups)), _flat(self._padded(groups)), strict=True)
+        return float(torch.tensor([one - other for one, other in pairs]).abs().max())
 
 
-def _probe(vocabulary: int) -> list[PromptGroup]:
+def _probe_groups(vocabulary: int) -> list[PromptGroup]:
     """Three prompts of different length with a common beginning, and answers of 1 to 4 tokens; always the same."""
     generator = random.Random(0)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from muscle_core.errors import ModelError
+from muscle_core.errors import ModelError, raise_all
 from muscle_core.scoring.answer_scorer import AnswerScorer
 from muscle_core.scoring.decoding import Decoding
 from muscle_core.scoring.encode import encode_groups
@@ -16,6 +17,8 @@ from muscle_core.scoring.generation import GreedyGenerator
 from muscle_core.scoring.packing import PromptGroup
 from muscle_core.scoring.prediction import Answer, scored_answers
 from muscle_core.tasks import Sample, Task, render_prompt
+
+_log = logging.getLogger(__name__)
 
 
 class SampleAnswerer:
@@ -49,19 +52,21 @@ class SampleAnswerer:
             if task.generates
             else None
         )
+        for part in (self._scorer, self._generator):
+            if part is not None and part.fallback_reason:
+                _log.warning("%s takes the slower way: %s", type(part).__name__, part.fallback_reason)
 
     def __call__(self, samples: Sequence[Sample]) -> list[Answer]:
         """Answers to samples, in the order given.
 
         Raises:
-            ModelError: a prompt with its answer exceeds the model's context, or has no tokens.
+            ModelError: prompts with their answers exceed the model's context (all are named), or have no tokens.
         """
         started = time.perf_counter()
         prompts = [self._prompt(sample) for sample in samples]
         wanted = [scored_answers(self.task, sample) for sample in samples]
         groups = encode_groups(self.tokenizer, prompts, wanted, chat=self.decoding.chat)
-        for sample, group in zip(samples, groups, strict=True):
-            self._check_length(sample, group)
+        self._check_lengths(samples, groups)
         loglikelihoods = self._scorer.loglikelihoods(groups)
         texts = (
             self._generator.generate([group.prompt for group in groups]) if self._generator else [None] * len(groups)
@@ -84,13 +89,19 @@ class SampleAnswerer:
         message = [{"role": "user", "content": prompt}]
         return str(self.tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True))
 
-    def _check_length(self, sample: Sample, group: PromptGroup) -> None:
-        longest = max((len(answer) for answer in group.answers), default=0)
-        if self._generator is not None:
-            longest = max(longest, self.decoding.max_new_tokens)
-        tokens = len(group.prompt) + longest
-        if self._limit is not None and tokens > self._limit:
-            raise ModelError(
-                f"sample {sample.id!r} needs {tokens:,} tokens (prompt and answer), but the model's context holds "
-                f"{self._limit:,}. Use fewer new tokens, a shorter template, or leave the sample out."
-            )
+    def _check_lengths(self, samples: Sequence[Sample], groups: Sequence[PromptGroup]) -> None:
+        problems = []
+        for sample, group in zip(samples, groups, strict=True):
+            longest = max((len(answer) for answer in group.answers), default=0)
+            if self._generator is not None:
+                longest = max(longest, self.decoding.max_new_tokens)
+            tokens = len(group.prompt) + longest
+            if self._limit is not None and tokens > self._limit:
+                problems.append(f"sample {sample.id!r} needs {tokens:,} tokens (prompt and answer)")
+        raise_all(
+            problems,
+            ModelError,
+            f"the model's context holds {self._limit or 0:,} tokens; use fewer new tokens, a shorter template, or "
+            "a dataset without these samples",
+            shown=5,
+        )

@@ -133,7 +133,7 @@ def cached_attention(
         NotPackableError: the store did not arrive, or the architecture asks for something else than plain attention.
     """
     rows, heads, _, size = query.shape
-    refuse_unknown_options(store, attention_mask, options, 0 if store is None else store.visible.shape[-1])
+    refuse_unknown_options(module, store, attention_mask, options, 0 if store is None else store.visible.shape[-1])
     assert store is not None
     layer = int(module.layer_idx)  # type: ignore[arg-type]
     if store.fresh is not None:

@@ -17,7 +17,7 @@ from muscle_core.scoring.packing import PromptGroup
 
 
 class EncodedPair(NamedTuple):
-    """Token ids of a prompt and of one answer to it."""
+    """Token ids of a prompt and of one answer to it: a row of a padded batch."""
 
     prompt: list[int]
     answer: list[int]
@@ -36,7 +36,7 @@ def encode_prompts(
     if not prompts:
         return []
     encoded: list[list[int]] = tokenizer(list(prompts), add_special_tokens=not chat)["input_ids"]
-    ends = not chat and tokenizer.eos_token_id
+    ends = None if chat else tokenizer.eos_token_id
     return [ids[:-1] if ids and ids[-1] == ends else list(ids) for ids in encoded]
 
 

@@ -15,10 +15,10 @@ import torch
 from transformers import GenerationConfig, PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
 
 from muscle_core.scoring.cached_attention import NAME, KeyValueStore
-from muscle_core.scoring.packed_attention import NotPackableError, attention
+from muscle_core.scoring.packed_attention import attention
+from muscle_core.scoring.probe import NotPackableError, device_of, plain_model, why_not
 
 BATCH_TOKENS = 8192  # tokens of all rows in work, prompts and answers at their longest
-_PROBE_TOLERANCE = 1e-3  # of a logit; float32 noise is below 1e-4, a wrong mask is off by far more
 
 
 class Generated(NamedTuple):
@@ -63,7 +63,7 @@ class GreedyGenerator:
             batch_rows: most rows in work, where that is fewer.
         """
         self.model = model
-        self.plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self.plain = plain_model(model)
         self.tokenizer = tokenizer
         self.max_new_tokens = max_new_tokens
         self.stop = tuple(stop)
@@ -72,7 +72,7 @@ class GreedyGenerator:
         self.ends = _end_ids(tokenizer, self.plain.generation_config)
         # A token is at least a byte, so a stop string ends within this many tokens.
         self._reach = max((len(mark.encode()) for mark in self.stop), default=0) + 1
-        self.fallback_reason = self._why_not_own_loop()
+        self.fallback_reason = why_not(self._probe)
 
     def generate(self, prompts: Sequence[list[int]]) -> list[Generated]:
         """Generate one answer to each prompt.
@@ -85,15 +85,17 @@ class GreedyGenerator:
         """
         if not prompts:
             return []
-        new: list[list[int]] = []
+        return [self._finish(ids) for ids in self._new_tokens(prompts)]
+
+    def _new_tokens(self, prompts: Sequence[list[int]]) -> list[list[int]]:
         if self.fallback_reason is None:
             try:
-                new = self._own_loop(prompts)
-            except NotPackableError as error:  # a window that the probe was too short for
-                self.fallback_reason = str(error)
-        if self.fallback_reason is not None:
-            new = self._transformers(prompts)
-        return [self._finish(ids) for ids in new]
+                return self._own_loop(prompts)
+            except NotPackableError:
+                # A window that the probe was too short for; shorter prompts go through the own loop again, so that the
+                # answers to a list of prompts depend on that list alone.
+                pass
+        return self._transformers(prompts)
 
     def _rows_for(self, prompt_length: int) -> int:
         fitting = max(1, self.batch_tokens // (prompt_length + self.max_new_tokens))
@@ -104,7 +106,7 @@ class GreedyGenerator:
         """New token ids of every prompt."""
         waiting = deque(sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i)))
         places = self._rows_for(len(prompts[waiting[0]]))
-        store = KeyValueStore(next(self.model.parameters()).device)
+        store = KeyValueStore(device_of(self.model))
         results: list[list[int]] = [[] for _ in prompts]
         rows: list[_Row] = []
         kept: list[int] = []  # where the rows stand in the store
@@ -179,30 +181,25 @@ class GreedyGenerator:
             text, ended = text[: min(cuts)], True
         return Generated(text.strip(), "stop" if ended else "length")
 
-    def _why_not_own_loop(self) -> str | None:
-        """Two prompts of different length, three given tokens each: the logits must be those of whole passes."""
+    @torch.inference_mode()
+    def _probe(self) -> float:
+        """Largest difference of a logit between own loop and whole passes: two prompts, three given tokens each."""
         generator = random.Random(0)
         vocabulary = int(self.plain.config.get_text_config().vocab_size)
         rows = [_Row([generator.randrange(vocabulary) for _ in range(n)], []) for n in (9, 4)]
-        try:
-            with torch.inference_mode():
-                store = KeyValueStore(next(self.model.parameters()).device)
-                with attention(self.plain, NAME):
-                    logits = self._pass_prompts(store, rows)
-                    store.rearrange([], [0, 1])
-                    for _ in range(3):
-                        for row in rows:
-                            row.new.append(generator.randrange(vocabulary))
-                        logits = self._pass_step(store, rows)
-                whole = [self._whole_pass(row.prompt + row.new) for row in rows]
-        # Whatever an unknown architecture answers to this loop, transformers' own is there.
-        except (NotPackableError, TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError) as error:
-            return f"{type(error).__name__}: {error}".splitlines()[0]
-        worst = float((logits - torch.stack(whole)).abs().max())
-        return None if worst <= _PROBE_TOLERANCE else f"logits of the own loop differ by {worst:.2g}"
+        store = KeyValueStore(device_of(self.model))
+        with attention(self.plain, NAME):
+            logits = self._pass_prompts(store, rows)
+            store.rearrange([], [0, 1])
+            for _ in range(3):
+                for row in rows:
+                    row.new.append(generator.randrange(vocabulary))
+                logits = self._pass_step(store, rows)
+        whole = torch.stack([self._whole_pass(row.prompt + row.new) for row in rows])
+        return float((logits - whole).abs().max())
 
     def _whole_pass(self, tokens: list[int]) -> torch.Tensor:
-        where = next(self.model.parameters()).device
+        where = device_of(self.model)
         return self.model(input_ids=torch.tensor([tokens], device=where), use_cache=False).logits[0, -1]
 
     @torch.inference_mode()
@@ -219,7 +216,7 @@ class GreedyGenerator:
 
     def _transformers_batch(self, prompts: Sequence[list[int]]) -> list[list[int]]:
         width = max(len(ids) for ids in prompts)
-        where = next(self.model.parameters()).device
+        where = device_of(self.model)
         pad = self.tokenizer.pad_token_id
         input_ids = torch.tensor([[pad] * (width - len(ids)) + ids for ids in prompts], device=where)
         attention_mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts], device=where)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from muscle_core.scoring.encode import EncodedPair
+from muscle_core.scoring.probe import device_of, plain_model
 
 BATCH_TOKENS = 8192
 
@@ -51,7 +52,7 @@ def answer_logits(model: Any, batch: PaddedBatch) -> tuple[torch.Tensor, torch.T
     Returns:
         logits [answer tokens, vocabulary] in float32, gold ids [answer tokens], row numbers [answer tokens].
     """
-    where = next(model.parameters()).device
+    where = device_of(model)
     labels = batch.labels[:, 1:].to(where)
     selected = labels != -100
     # The head runs only at positions where some row has an answer token: the vocabulary is the larger cost.
@@ -67,8 +68,7 @@ def answer_logits(model: Any, batch: PaddedBatch) -> tuple[torch.Tensor, torch.T
 
 
 def _takes_positions(model: Any) -> bool:
-    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return "logits_to_keep" in inspect.signature(plain.forward).parameters
+    return "logits_to_keep" in inspect.signature(plain_model(model).forward).parameters
 
 
 def gold_loglikelihood(logits: torch.Tensor, gold: torch.Tensor) -> torch.Tensor:

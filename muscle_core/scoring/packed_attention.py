@@ -15,22 +15,22 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from muscle_core.scoring.packing import Layout
+from muscle_core.scoring.probe import NotPackableError
 
 NAME = "muscle_packed"
 # Options of an architecture's attention that change its result, and that a packed pass does not know.
 _UNKNOWN_OPTIONS = ("softcap", "s_aux", "position_bias", "head_mask")
 
-
-class NotPackableError(Exception):
-    """The architecture's attention does more than a packed pass can do; caught by the scorer, never shown."""
+_WINDOWS = ("sliding_window", "attention_chunk_size")
 
 
 def refuse_unknown_options(
-    own: object, attention_mask: torch.Tensor | None, options: dict[str, Any], columns: int
+    module: torch.nn.Module, own: object, attention_mask: torch.Tensor | None, options: dict[str, Any], columns: int
 ) -> None:
     """Refuse an attention layer that asks for more than plain causal attention.
 
     Args:
+        module: the layer.
         own: what our own passes hand through the model; None if it did not arrive.
         attention_mask: the model's own mask; our passes hand none in.
         options: further options of the layer.
@@ -44,7 +44,10 @@ def refuse_unknown_options(
     asked = [name for name in _UNKNOWN_OPTIONS if options.get(name) is not None]
     if asked:
         raise NotPackableError(f"the model's attention uses {', '.join(asked)}")
-    window = options.get("sliding_window")
+    # Some architectures apply their window in the mask alone, which our passes do not ask them for.
+    config = getattr(module, "config", None)
+    windows = [options.get("sliding_window"), *(getattr(config, name, None) for name in _WINDOWS)]
+    window = min((window for window in windows if window), default=None)
     if window is not None and window < columns:
         raise NotPackableError(f"the model's attention has a sliding window of {window} tokens")
 
@@ -79,7 +82,7 @@ def packed_attention(
     Raises:
         NotPackableError: the layout did not arrive, or the architecture asks for something else than plain attention.
     """
-    refuse_unknown_options(layout, attention_mask, options, 0 if layout is None else layout.visible.shape[-1])
+    refuse_unknown_options(module, layout, attention_mask, options, 0 if layout is None else layout.visible.shape[-1])
     assert layout is not None
 
     def trees(states: torch.Tensor) -> torch.Tensor:

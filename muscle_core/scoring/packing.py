@@ -56,12 +56,15 @@ class Layout(NamedTuple):
     visible: torch.Tensor
     prefix: list[tuple[torch.Tensor, torch.Tensor]]
 
+    def to(self, device: torch.device) -> Layout:
+        """The layout on another device; the prefix is there already."""
+        return Layout(self.slots.to(device), self.taken.to(device), self.visible.to(device), self.prefix)
+
 
 class Pass(NamedTuple):
     """One forward pass over several trees.
 
     Attributes:
-        trees: numbers of the trees, in their order in the pass.
         input_ids: [1, tokens].
         position_ids: [1, tokens].
         layout: see `Layout`.
@@ -70,7 +73,6 @@ class Pass(NamedTuple):
         target: [answer tokens] ids of the answer tokens: tree by tree, answer by answer.
     """
 
-    trees: list[int]
     input_ids: torch.Tensor
     position_ids: torch.Tensor
     layout: Layout
@@ -150,7 +152,6 @@ def build_pass(
         target += tree.target
     read, where = torch.unique(torch.tensor(source), return_inverse=True)
     return Pass(
-        trees=list(chosen),
         input_ids=torch.tensor([tokens]),
         position_ids=torch.tensor([positions]),
         layout=_layout([trees[index] for index in chosen], prefix),

@@ -20,12 +20,16 @@ class _Worker:
     """Answers shards with one copy of the model; runs in an actor's process."""
 
     def __init__(self, job: AnswerJob, threads: int) -> None:
-        import torch
-
-        torch.set_num_threads(threads)
-        self.answerer = job.answerer()
+        self.job, self.threads = job, threads
+        self.answerer: Any = None
 
     def answer(self, samples: Shard) -> list[Answer]:
+        # Not in __init__: what is refused there reaches the caller as a dead actor, without the reason.
+        if self.answerer is None:
+            import torch
+
+            torch.set_num_threads(self.threads)
+            self.answerer = self.job.answerer()
         answers: list[Answer] = self.answerer(samples)
         return answers
 
@@ -38,8 +42,8 @@ class RayEngine:
 
         Args:
             actors: copies of the model.
-            threads: CPU threads of each; by default those of this process. Other numbers of threads change the last
-                digits of log-likelihoods.
+            threads: CPU threads of each; by default this process's, shared out. Other numbers of threads change the
+                last digits of log-likelihoods.
             address: of an existing cluster ("auto" for the one of this machine); None starts one for this evaluation.
 
         Raises:
@@ -58,22 +62,21 @@ class RayEngine:
         """Answer shards, in the order in which they get done.
 
         Raises:
+            ConfigError: the cluster is not there or too small.
             JobError: an actor kept dying.
             MuscleError: what the model itself refuses.
         """
         import torch
 
         ray, ours = self._ray, not self._ray.is_initialized()
+        threads = self.threads or max(1, torch.get_num_threads() // self.actors)
         if ours:
-            self._connect()
-        threads = self.threads or torch.get_num_threads()
+            self._connect(threads)
         workers: list[Any] = []
         try:
+            gpus = self._gpus_an_actor(threads)
             remote = ray.remote(_Worker).options(
-                num_cpus=threads,
-                num_gpus=1 if torch.cuda.is_available() else 0,
-                max_restarts=_RESTARTS,
-                max_task_retries=_RESTARTS,
+                num_cpus=threads, num_gpus=gpus, max_restarts=_RESTARTS, max_task_retries=_RESTARTS
             )
             workers = [remote.remote(job, threads) for _ in range(self.actors)]
             yield from self._shared_out(workers, iter(shards))
@@ -83,12 +86,28 @@ class RayEngine:
             if ours:
                 ray.shutdown()
 
-    def _connect(self) -> None:
+    def _connect(self, threads: int) -> None:
         try:
-            # Without an address, "local" keeps Ray from joining a cluster that merely happens to run here.
-            self._ray.init(address=self.address or "local", include_dashboard=False, log_to_driver=False)
+            if self.address is not None:
+                self._ray.init(address=self.address, log_to_driver=False)
+                return
+            # "local" keeps Ray from joining a cluster that merely happens to run here.
+            cpus = self.actors * threads
+            self._ray.init(address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise ConfigError(f"no Ray cluster at {self.address!r}: {str(error).splitlines()[0]}") from error
+
+    def _gpus_an_actor(self, threads: int) -> int:
+        """GPUs that each actor gets; an actor that finds no room would wait for ever, so that is refused here."""
+        there = self._ray.cluster_resources()
+        gpus = 1 if there.get("GPU", 0) else 0
+        for what, needed in (("CPU", self.actors * threads), ("GPU", self.actors * gpus)):
+            if there.get(what, 0) < needed:
+                raise ConfigError(
+                    f"{self.actors} actors with {threads} threads need {needed} {what}s, but the Ray cluster has "
+                    f"{there.get(what, 0):.0f}. Use fewer actors or threads."
+                )
+        return gpus
 
     def _shared_out(
         self, workers: list[Any], shards: Iterator[tuple[int, Shard]]
@@ -115,10 +134,12 @@ class RayEngine:
                     raise error.cause from None
                 raise
             except ray.exceptions.RayError as error:
-                reason = str(error).splitlines()[0]
+                what = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+                if isinstance(error, ray.exceptions.ActorDiedError):
+                    what = f"an actor died more than {_RESTARTS} times ({what})"
                 raise JobError(
-                    f"a Ray actor died more than {_RESTARTS} times: {reason}. What was answered is kept; look at the "
-                    "cluster's memory and logs, then evaluate again."
+                    f"the Ray engine cannot go on: {what}. What was answered is kept; look at the cluster's memory and "
+                    "logs, then evaluate again."
                 ) from error
             hand_out(worker)
             yield number, answers

@@ -6,6 +6,8 @@ shard is a Parquet file that appears whole or not at all, so that a killed proce
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from uuid import uuid4
@@ -13,6 +15,8 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from muscle_core.errors import StoreError
+from muscle_core.paths import reason
 from muscle_core.scoring.prediction import Answer
 
 _SCHEMA = pa.schema(
@@ -25,6 +29,7 @@ _SCHEMA = pa.schema(
     ]
 )
 _SHARDS_IN_MEMORY = 4
+_LEFTOVER_SECONDS = 24 * 3600  # a half-written file of a process that was killed
 
 
 class AnswerStore:
@@ -35,17 +40,24 @@ class AnswerStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Read which answers there are; a shard that cannot be read is removed, its answers are asked for again."""
+        """Read which answers there are; what is in a shard that cannot be read is asked for again.
+
+        Raises:
+            StoreError: the folder cannot be made.
+        """
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"the folder {folder} cannot be made: {reason(error)}.") from error
+        self._remove_leftovers()
         self._shard_of: dict[str, Path] = {}
         self._recent: dict[Path, dict[str, Answer]] = {}
         for shard in sorted(folder.glob("*.parquet")):
             try:
                 contents = pq.read_table(shard, columns=["content"])["content"].to_pylist()
             except (pa.ArrowException, OSError):
-                shard.unlink(missing_ok=True)
-                continue
+                continue  # perhaps only for the moment: hours of answers are not deleted for that
             # Two processes may have answered the same; both answers are the model's.
             self._shard_of.update((content, shard) for content in contents if content not in self._shard_of)
 
@@ -53,23 +65,52 @@ class AnswerStore:
         return content in self._shard_of
 
     def add(self, contents: Sequence[str], answers: Sequence[Answer]) -> None:
-        """Keep answers, all of them or none."""
+        """Keep answers, all of them or none.
+
+        Raises:
+            StoreError: they cannot be written, for example because the disk is full.
+        """
         rows = [{"content": c, **answer._asdict()} for c, answer in zip(contents, answers, strict=True)]
         shard = self.folder / f"{uuid4().hex}.parquet"
         partial = shard.with_suffix(".partial")
-        pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), partial, compression="zstd")
-        partial.replace(shard)
+        try:
+            pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), partial, compression="zstd")
+            partial.replace(shard)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise StoreError(
+                f"{len(rows):,} answers cannot be written to {self.folder}: {reason(error)}. Earlier ones are kept; "
+                "make room, then evaluate again."
+            ) from error
         self._shard_of.update((content, shard) for content in contents if content not in self._shard_of)
 
     def get(self, contents: Iterable[str]) -> list[Answer]:
-        """Answers to contents that are there, in the order given."""
+        """Answers to contents that are there, in the order given.
+
+        Raises:
+            StoreError: a shard is damaged; it is set aside.
+        """
         return [self._shard(self._shard_of[content])[content] for content in contents]
+
+    def _remove_leftovers(self) -> None:
+        for partial in self.folder.glob("*.partial"):
+            with contextlib.suppress(OSError):
+                if time.time() - partial.stat().st_mtime > _LEFTOVER_SECONDS:
+                    partial.unlink()
 
     def _shard(self, path: Path) -> dict[str, Answer]:
         # An evaluation reads shard after shard, in the order in which it wrote them.
         if path not in self._recent:
             while len(self._recent) >= _SHARDS_IN_MEMORY:
                 del self._recent[next(iter(self._recent))]
-            rows = pq.read_table(path).to_pylist()
+            try:
+                rows = pq.read_table(path).to_pylist()
+            except (pa.ArrowException, OSError) as error:
+                path.with_suffix(".damaged").unlink(missing_ok=True)
+                path.rename(path.with_suffix(".damaged"))
+                raise StoreError(
+                    f"the answers in {path} are damaged ({reason(error)}); the file is set aside as .damaged. Evaluate "
+                    "again: what it held will be asked once more."
+                ) from error
             self._recent[path] = {row.pop("content"): Answer(**row) for row in rows}
         return self._recent[path]

@@ -85,7 +85,7 @@ def test_a_killed_actor_is_replaced_and_no_row_is_lost_or_doubled(cluster, job) 
 
 def test_what_the_model_refuses_is_said_as_in_one_process(cluster, job) -> None:
     long = [(0, [Sample("long one", "test", "cat " * 300, "0", "two", CHOICES)])]
-    with pytest.raises(ModelError, match="sample 'long one' needs"):
+    with pytest.raises(ModelError, match="'long one' needs"):
         list(RayEngine(threads=1)(job, long))
 
 
