@@ -36,10 +36,9 @@ for name, group in (
 DatasetOption = Annotated[str, typer.Option("--dataset", "-d", help="Name of a dataset in the workspace.")]
 TemplateOption = Annotated[str | None, typer.Option(help="Prompt template with {input}; \\n is a line break.")]
 ChatOption = Annotated[bool, typer.Option("--chat", help="Put the prompt into the tokenizer's chat template.")]
-ScoringOption = Annotated[
-    str | None,
-    typer.Option(help="multiple_choice, classification: sum or per_byte; math: flexible or strict (needs ####)."),
-]
+_SCORINGS = "Choices: sum or per_byte; math: flexible or strict; summarization: rouge or bertscore."
+ScoringOption = Annotated[str | None, typer.Option(help=f"How answers are judged. {_SCORINGS}")]
+EncoderOption = Annotated[str | None, typer.Option(help="Folder or hub id of the encoder of --scoring bertscore.")]
 SplitOption = Annotated[str, typer.Option(help="Split of the dataset.")]
 
 
@@ -207,6 +206,7 @@ def evaluate_command(
     template: TemplateOption = None,
     chat: ChatOption = False,
     scoring: ScoringOption = None,
+    encoder: EncoderOption = None,
     engine: Annotated[str, typer.Option(help="Where answers are computed: local, or ray (a Ray cluster).")] = "local",
     actors: Annotated[int, typer.Option(help="Copies of the model of --engine ray.")] = 1,
     threads: Annotated[int | None, typer.Option(help="CPU threads of each copy.")] = None,
@@ -219,7 +219,7 @@ def evaluate_command(
     from muscle_core.store import get_version
 
     workspace = _workspace()
-    options = EvaluationOptions(_unescaped(template), chat, scoring)
+    options = EvaluationOptions(_unescaped(template), chat, scoring, encoder)
     if engine not in ("local", "ray"):
         raise ConfigError(f"unknown engine {engine!r}; known: local, ray")
     if engine == "local" and (actors, threads, address) != (1, None, None):
@@ -300,6 +300,7 @@ def compare_command(
     template: TemplateOption = None,
     chat: ChatOption = False,
     scoring: ScoringOption = None,
+    encoder: EncoderOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
     """Compare two evaluated versions: what the update fixed and what it broke."""
@@ -307,7 +308,7 @@ def compare_command(
     from muscle_core.actions.evaluate import EvaluationOptions
     from muscle_core.comparison import verdict
 
-    options = EvaluationOptions(_unescaped(template), chat, scoring)
+    options = EvaluationOptions(_unescaped(template), chat, scoring, encoder)
     comparison = compare_versions(_workspace(), old, new, dataset, split=split, options=options)
     if as_json:
         print(json.dumps(comparison.to_dict(), indent=2, allow_nan=False))

@@ -58,6 +58,9 @@ def test_the_whole_way_from_the_command_line(tiny_bases: dict[str, Path], rows_f
     done("train", "task", "t-new", "new", "-d", "d", *fast)
     assert "right (" in done("evaluate", "t-old", "t-new", "-d", "d")
     figures = json.loads(done("compare", "t-old", "t-new", "-d", "d", "--json"))
+    other = ["-d", "d", "--scoring", "per_byte", "--template", "{input}\\nAnswer:"]
+    assert done("evaluate", "t-old", "t-new", *other).count("right (") == 2
+    assert json.loads(done("compare", "t-old", "t-new", *other, "--json"))["n"] == figures["n"]
     assert {"n", "accuracy_old", "accuracy_new", "nfr", "pfr", "nfr_mc", "quadrants"} <= set(figures)
     assert set(figures["quadrants"]) == {"q1", "q2", "q3", "q3_same", "q3_changed", "q4"}
     out = done("train", "compat", "t-old", "t-new", "-d", "d", "--strategy", "always_old", "--seed", "3", *fast)
@@ -65,7 +68,7 @@ def test_the_whole_way_from_the_command_line(tiny_bases: dict[str, Path], rows_f
     assert "t-new-always_old-s3" in done("masking", "t-old", "t-new", "-d", "d")
     assert "multiple_choice" in done("datasets", "list")
     assert "t-new-always_old-s3" in done("models", "list")
-    assert done("runs", "list").count("evaluated") == 3
+    assert done("runs", "list").count("evaluated") == 5
 
 
 def test_background_work_is_queued_run_and_shown(
@@ -134,6 +137,12 @@ def test_bad_models_and_trainings_are_refused_and_nothing_is_written(
     assert "strategy must be one of" in refused("train", "compat", "old", "new", "-d", "d", "--strategy", "magic")
     assert "has not been evaluated" in refused("compare", "old", "new", "-d", "d")
     assert "Did you mean 'old'" in refused("evaluate", "old", "new", "olds", "-d", "d")
+    assert "no scoring 'best'; known: sum, per_byte" in refused("evaluate", "old", "-d", "d", "--scoring", "best")
+    assert "must hold {input}" in refused("evaluate", "old", "-d", "d", "--template", "none", "--background")
+    assert "unknown engine 'spark'" in refused("evaluate", "old", "-d", "d", "--engine", "spark", "--background")
+    assert "belong to --engine ray" in refused("evaluate", "old", "-d", "d", "--actors", "4")
+    assert "leave out one of the two" in refused("evaluate", "old", "-d", "d", "--engine", "ray", "--background")
+    assert "no chat template" in refused("evaluate", "old", "-d", "d", "--chat")
     assert "unknown option 'name'" in refused("train", "compat", "old", "new", "-d", "d", "--set", "name=x")
     assert "seed must be" in refused("train", "compat", "old", "new", "-d", "d", "--set", "seed=-1")
     scratch = ["--preset", "scratch", "--set", "steps=1"]

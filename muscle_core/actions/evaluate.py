@@ -51,16 +51,19 @@ class EvaluationOptions:
         template: prompt template with `{input}`; None for the dataset's.
         chat: put the prompt into the tokenizer's chat template.
         scoring: one of the task kind's `scorings`; None for the usual one.
+        encoder: of the scoring "bertscore": folder or hub id.
     """
 
     template: str | None = None
     chat: bool = False
     scoring: str | None = None
+    encoder: str | None = None
 
     def as_flags(self) -> str:
         """The same on the command line, with a space in front."""
-        template = f" --template {shlex.quote(self.template)}" if self.template is not None else ""
-        return template + (" --chat" if self.chat else "") + (f" --scoring {self.scoring}" if self.scoring else "")
+        flags = {"--template": self.template, "--scoring": self.scoring, "--encoder": self.encoder}
+        texts = [f" {flag} {shlex.quote(value)}" for flag, value in flags.items() if value is not None]
+        return "".join(texts) + (" --chat" if self.chat else "")
 
     def template_of(self, dataset: Dataset) -> str:
         """The template to use.
@@ -79,13 +82,23 @@ class EvaluationOptions:
         """How answers are produced and judged.
 
         Raises:
-            ConfigError: the task kind has no such scoring.
+            ConfigError: the task kind has no such scoring, or the encoder is missing or one too many.
+            ModelError: there is no such encoder.
         """
         task = task_of(dataset.task_kind)
         scoring = self.scoring or task.scorings[0]
         if scoring not in task.scorings:
             raise ConfigError(f"{task.kind} has no scoring {scoring!r}; known: {', '.join(task.scorings)}")
-        return Decoding(dataset.decoding["max_new_tokens"], tuple(dataset.decoding["stop"]), self.chat, scoring)
+        if (scoring == "bertscore") != (self.encoder is not None):
+            raise ConfigError(
+                'the scoring "bertscore" needs an encoder (a folder or hub id), and no other one takes it.'
+            )
+        encoder = None
+        if self.encoder is not None:
+            check_paths(ModelSpec(self.encoder))
+            encoder = base_fingerprint(ModelSpec(self.encoder))
+        stop = tuple(dataset.decoding["stop"])
+        return Decoding(dataset.decoding["max_new_tokens"], stop, self.chat, scoring, encoder)
 
 
 def evaluation_key(
@@ -209,7 +222,12 @@ def evaluate(
         made_by=made_by(),
     )
     judged = (([sample for _, sample in shard], answers.get(content for content, _ in shard)) for shard in shards)
-    return store_run(workspace, run, judge_shards(task, judged, decoding.scoring, total=len(samples)))
+    rows = judge_shards(task, judged, decoding.scoring, total=len(samples))
+    if options.encoder is not None:
+        from muscle_core.scoring.bertscore import with_bertscore
+
+        rows = with_bertscore(rows, options.encoder)
+    return store_run(workspace, run, rows)
 
 
 def _shards(task: Task, samples: list[Sample]) -> list[list[Sample]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from muscle_core.errors import DataError
 
 # Scores known to this project; a gap in one of them is an error, not a reason to ignore it.
-KNOWN_SCORES = ("rouge1", "rouge2", "rougeL", "score")
+KNOWN_SCORES = ("rouge1", "rouge2", "rougeL", "bertscore", "score")
 
 # Numbers that describe how a sample was answered, not how well; none of them is "higher is better".
 _NOT_SCORES = frozenset({"gold_loglikelihood", "latency_seconds", "margin"})

@@ -1,7 +1,7 @@
 """Load tokenizers, bases and adapters; one base in memory serves several adapters.
 
-Everything is float32 on the CPU (bfloat16 was measured 5 times slower there) and safetensors or GGUF only;
-remote code is never run.
+Everything is float32 (bfloat16 was measured 5 times slower on CPUs) and safetensors or GGUF only; remote code is never
+run.
 """
 
 from __future__ import annotations

@@ -15,12 +15,14 @@ class Decoding:
         stop: stop strings of generation.
         chat: prompts go through the tokenizer's chat template.
         scoring: how answers are judged; one of the task kind's `scorings`.
+        encoder: fingerprint of the encoder of the scoring "bertscore", else None.
     """
 
     max_new_tokens: int
     stop: tuple[str, ...]
     chat: bool = False
     scoring: str = "sum"
+    encoder: str | None = None
 
     def answering(self) -> dict[str, Any]:
         """JSON form of what decides the model's answers; their scoring does not.
@@ -36,4 +38,5 @@ class Decoding:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form; part of an evaluation's key."""
-        return {**self.answering(), "scoring": self.scoring}
+        encoder = {} if self.encoder is None else {"encoder": self.encoder}
+        return {**self.answering(), "scoring": self.scoring, **encoder}

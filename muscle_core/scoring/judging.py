@@ -15,7 +15,7 @@ from muscle_core.tasks import Sample, Task, task_of
 
 # ROUGE takes about a millisecond a sample, a process about two seconds to start.
 _PARALLEL_FROM = 8000
-_SLOW_SCORINGS = ("rouge",)
+_SLOW_SCORINGS = ("rouge", "bertscore")
 
 Judged = tuple[Sequence[Sample], Sequence[Answer]]
 

@@ -31,6 +31,7 @@ _FIELDS: dict[str, pa.DataType] = {
     "rouge1": pa.float64(),
     "rouge2": pa.float64(),
     "rougeL": pa.float64(),
+    "bertscore": pa.float64(),
     "score": pa.float64(),
 }
 _ALWAYS = ("sample_id", "prediction", "correct", "gold", "gold_loglikelihood", "finish_reason", "output")
@@ -101,7 +102,7 @@ def summarise(rows: pd.DataFrame) -> dict[str, Any]:
     judged = rows["correct"].dropna()
     if len(judged):
         summary |= {"right": int(judged.sum()), "judged": len(judged), "accuracy": float(judged.mean())}
-    for score in ("rouge1", "rouge2", "rougeL", "score"):
+    for score in ("rouge1", "rouge2", "rougeL", "bertscore", "score"):
         if score in rows and rows[score].notna().any():
             summary[score] = float(rows[score].mean())
     summary["finish_reasons"] = {str(k): int(v) for k, v in rows["finish_reason"].value_counts().items()}

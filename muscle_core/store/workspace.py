@@ -3,6 +3,7 @@
 workspace/
   muscle.db            SQLite in WAL mode
   datasets/            Parquet, one file a dataset
+  answers/             what models answered, kept by content: one folder for each way of asking a model
   predictions/         one folder of Parquet parts an evaluation run
   adapters/            PEFT folders
   jobs/<id>/           log.txt and metrics.jsonl of background work

@@ -30,7 +30,7 @@ class Summarization:
     default_template = "Dialogue:\n{input}\nSummary:"
     max_new_tokens = 96
     stop: tuple[str, ...] = ("\n\n", "Dialogue:")
-    scorings: tuple[str, ...] = ("rouge",)
+    scorings: tuple[str, ...] = ("rouge", "bertscore")  # bertscore is counted beside ROUGE, by an encoder
     right_or_wrong = False
 
     def parse_row(self, row: dict[str, Any]) -> ParsedRow:

@@ -6,6 +6,15 @@ import math
 
 from muscle_core.metrics import Rate
 
+# Continuous scores as people write them.
+SCORE_NAMES = {
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+    "bertscore": "BERTScore",
+    "score": "score",
+}
+
 
 def percent(value: float | None, digits: int = 1) -> str:
     """A share as a percentage, or a dash where it is not defined."""

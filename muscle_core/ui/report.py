@@ -7,9 +7,8 @@ import streamlit as st
 from muscle_core.comparison import Comparison
 from muscle_core.figures import quadrant_matrix, rates_chart, score_change_histogram
 from muscle_core.ui.frame import go, plain
-from muscle_core.ui.numbers import counts, percent, points
+from muscle_core.ui.numbers import SCORE_NAMES, counts, percent, points
 
-SCORE_NAMES = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L", "score": "score"}
 _QUADRANTS = (
     ("Q1", "both right", "consistent and right"),
     ("Q2", "positive flips", "wrong before, right now: the gain of the update"),

@@ -15,6 +15,7 @@ from muscle_core.store import ModelVersion, Workspace
 from muscle_core.tasks import Sample, render_prompt
 from muscle_core.ui import data
 from muscle_core.ui.frame import plain
+from muscle_core.ui.numbers import SCORE_NAMES
 from muscle_core.ui.picks import Picks
 from muscle_core.ui.sample_table import SAMPLE_KEY
 from muscle_core.ui.url import publish, restore
@@ -108,7 +109,7 @@ def _facts(record: dict[str, Any]) -> str:
         facts.append("no answer found")
     if record.get("finish_reason") == "length":
         facts.append("cut off at the token limit")
-    for name, label in (("rouge1", "ROUGE-1"), ("rougeL", "ROUGE-L"), ("score", "score")):
+    for name, label in SCORE_NAMES.items():
         if record.get(name) is not None and not pd.isna(record[name]):
             facts.append(f"{label} {record[name]:.3f}")
     if record.get("gold_loglikelihood") is not None and not pd.isna(record["gold_loglikelihood"]):

@@ -69,6 +69,29 @@ def test_another_template_asks_anew(filled: Workspace, asked: list[str]) -> None
     assert len(asked) == 60
 
 
+def test_another_chat_template_of_the_same_weights_asks_anew(
+    filled: Workspace, tmp_path: Path, tiny_bases: dict[str, Path], asked: list[str]
+) -> None:
+    chat = EvaluationOptions(chat=True)
+    runs = []
+    for name in ("formal", "short"):
+        folder = tmp_path / name
+        shutil.copytree(tiny_bases["old"], folder)
+        (folder / "chat_template.jinja").write_text(f"{{{{ messages[0]['content'] }}}} {name} is :")
+        add_model_version(filled, name, str(folder))
+        runs.append(evaluate(filled, name, "choice", options=chat))
+    assert len(asked) == 60
+    assert rows_of(filled, runs[0]) != rows_of(filled, runs[1])
+
+
+def test_equal_samples_are_asked_once(filled: Workspace, asked: list[str]) -> None:
+    rows = [{key: value for key, value in row.items() if key != "id"} for row in choice_rows(5)] * 2
+    add_dataset_rows(filled, "twice", "multiple_choice", {"test": [("here", row) for row in rows]})
+    run = evaluate(filled, "old", "twice")
+    assert len(asked) == 5
+    assert run.rows == 10
+
+
 def test_equal_weights_share_answers_and_equal_names_do_not(
     filled: Workspace, tmp_path: Path, tiny_bases: dict[str, Path], asked: list[str]
 ) -> None:

@@ -56,6 +56,18 @@ def test_a_training_job_trains_evaluates_and_reports_progress(ready: Workspace) 
     assert (ready.home / "jobs" / job_id / "log.txt").exists()
 
 
+def test_an_evaluation_job_keeps_to_its_options(ready: Workspace) -> None:
+    from muscle_core.actions.background import submit_evaluation
+    from muscle_core.actions.evaluate import EvaluationOptions
+
+    options = EvaluationOptions(template="is {input}", scoring="per_byte")
+    job_id = submit_evaluation(ready, ["old"], "choice", options=options).job_id
+    run_worker(ready, once=True)
+    assert get_job(ready, job_id).error is None
+    run = next(run for run in list_runs(ready) if run.template == "is {input}")
+    assert run.decoding["scoring"] == "per_byte"
+
+
 def test_a_refusal_in_the_child_becomes_the_jobs_message(ready: Workspace) -> None:
     job_id = submit(ready, "evaluate", "t", {"versions": ["gone"], "dataset": "choice", "split": "test", "limit": None})
     run_worker(ready, once=True)

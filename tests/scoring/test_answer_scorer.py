@@ -12,7 +12,7 @@ from muscle_core.scoring.answer_scorer import AnswerScorer
 from muscle_core.scoring.packing import PromptGroup, build_tree, common_prefix
 from muscle_core.scoring.probe import NotPackableError
 
-PACKED = ("llama", "gpt2", "qwen2", "qwen3")
+PACKED = ("llama", "llama with adapter", "gpt2", "qwen2", "qwen3")
 _TOKENS = st.lists(st.integers(0, 319), min_size=1, max_size=9)
 
 

@@ -83,6 +83,12 @@ def test_a_chat_text_brings_its_own_special_tokens(tokenizer):
     assert group.prompt[-1] == tokenizer.eos_token_id
 
 
+def test_a_chat_text_keeps_its_last_token_also_where_that_is_token_0(tokenizer):
+    assert tokenizer("<pad>", add_special_tokens=False)["input_ids"] == [0]
+    [group] = encode_groups(tokenizer, ["<bos>the cat"], [["runs<pad>"]], chat=True)
+    assert group.answers[0][-1] == 0
+
+
 def test_a_prompt_or_answer_without_tokens_is_refused(tokenizer, tiny_bases):
     with pytest.raises(ModelError, match="the answer '' has no tokens"):
         encode_groups(tokenizer, ["the "], [[""]])

@@ -109,7 +109,7 @@ def test_two_runs_give_the_same_texts(generate, model, tokenizer):
     batch_rows=st.integers(1, 5),
     stop=st.lists(st.sampled_from(["a", "e ", "tr", "\n"]), max_size=2),
 )
-@pytest.mark.parametrize("architecture", ["llama", "gpt2", "qwen3"])
+@pytest.mark.parametrize("architecture", ["llama", "llama with adapter", "gpt2", "qwen3"])
 def test_rows_that_take_the_place_of_others_get_the_same_text_as_alone(
     architecture, tokenizer, prompts, batch_rows, stop
 ):

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -16,6 +20,7 @@ from muscle_core.scoring.decoding import Decoding
 from muscle_core.scoring.engine import AnswerJob, local_engine
 from muscle_core.scoring.prediction import Answer
 from muscle_core.scoring.ray_engine import RayEngine
+from muscle_core.store import list_runs
 from muscle_core.tasks import Sample
 
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install -r requirements-ray.txt")
@@ -83,10 +88,32 @@ def test_a_killed_actor_is_replaced_and_no_row_is_lost_or_doubled(cluster, job) 
     assert found == without_time(local_engine(job, shards))
 
 
+def test_an_actor_that_finds_no_room_is_refused_instead_of_waited_for(cluster, job) -> None:
+    with pytest.raises(ConfigError, match="5 actors with 1 threads need 5 CPUs, but the Ray cluster has 2"):
+        list(RayEngine(actors=5, threads=1)(job, shards_of(1)))
+
+
 def test_what_the_model_refuses_is_said_as_in_one_process(cluster, job) -> None:
     long = [(0, [Sample("long one", "test", "cat " * 300, "0", "two", CHOICES)])]
     with pytest.raises(ModelError, match="'long one' needs"):
         list(RayEngine(threads=1)(job, long))
+
+
+def test_what_the_model_refuses_at_loading_is_said_too(cluster, job) -> None:
+    talking = dataclasses.replace(job, decoding=Decoding(8, (), chat=True))
+    with pytest.raises(ModelError, match="no chat template"):
+        list(RayEngine(threads=1)(talking, shards_of(1)))
+
+
+def test_the_command_starts_a_cluster_of_its_own(filled) -> None:
+    command = ["evaluate", "old", "new", "--dataset", "choice", "--engine", "ray", "--actors", "2", "--threads", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    run = subprocess.run(
+        [sys.executable, "-m", "muscle_core", *command], env=environment, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.count("right (") == 2
+    assert [evaluation.rows for evaluation in list_runs(filled)] == [30, 30]
 
 
 def test_bad_settings_are_refused() -> None:

@@ -16,6 +16,7 @@ _SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen3": ("Qwen3", {**_SHAPE, **_GROUPED, "head_dim": 16}),  # normalised queries, heads wider than the model
     "gemma2": ("Gemma2", {**_SHAPE, **_GROUPED, "head_dim": 8}),  # soft caps, sliding windows
     "mistral": ("Mistral", {**_SHAPE, **_GROUPED, "sliding_window": 16}),
+    "llama with adapter": ("Llama", {**_SHAPE, **_GROUPED}),
     "bloom": ("Bloom", {"hidden_size": 32, "n_layer": 2, "n_head": 4}),  # does not use the attention interface
 }
 
@@ -29,7 +30,13 @@ def _make(name: str) -> Any:
     head = "GPT2LMHeadModel" if prefix == "GPT2" else f"{prefix}ForCausalLM"
     config = getattr(transformers, f"{prefix}Config")(**_COMMON, **shape)
     torch.manual_seed(0)
-    return getattr(transformers, head)(config).eval()
+    model = getattr(transformers, head)(config)
+    if name.endswith("with adapter"):
+        from peft import LoraConfig, get_peft_model
+
+        modules = ["q_proj", "v_proj", "down_proj"]
+        model = get_peft_model(model, LoraConfig(r=4, target_modules=modules, init_lora_weights=False))
+    return model.eval()
 
 
 # Name -> function that gives the model (always the same one).
