@@ -172,7 +172,7 @@ def test_errors_of_the_system_and_interruptions_show_no_traceback(
     def fail() -> None:
         raise raised
 
-    monkeypatch.setattr(cli, "_workspace", fail)
+    monkeypatch.setattr(cli.library, "workspace_here", fail)
     monkeypatch.setattr(sys, "argv", ["muscle_core", "models", "list"])
     with pytest.raises(SystemExit) as ended:
         cli.main()

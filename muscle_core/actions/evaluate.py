@@ -196,9 +196,10 @@ def evaluate(
     shards = [[(sample_content(task, sample), sample) for sample in shard] for shard in _shards(task, samples)]
     missing = _missing(shards, answers)
     done = len(samples) - sum(map(len, missing.values()))
+    if missing and not tokenizer_of(version, spec).chat_template and decoding.chat:
+        raise ModelError(f"the tokenizer of {version_name!r} has no chat template; evaluate without the chat option.")
     report(done, len(samples))
     if missing:
-        tokenizer_of(version, spec)
         job = AnswerJob(spec, dataset.task_kind, template, decoding)
         asked = ((number, [sample for _, sample in shard]) for number, shard in missing.items())
         for number, given in engine(job, asked):

@@ -1,0 +1,35 @@
+"""The commands of `python -m muscle_core`. Each calls one function of the library; messages go to standard error.
+
+Exit codes: 0 done; 2 refused or failed, with a message that says why; 130 interrupted; 1 a bug, with its traceback.
+What became of background work is told by `jobs show`, not by the exit code of `worker` or of `--background`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from muscle_core.cli import evaluate, jobs, library, train
+from muscle_core.errors import MuscleError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+app.add_typer(evaluate.app)
+app.add_typer(train.train_app, name="train")
+app.add_typer(library.models_app, name="models")
+app.add_typer(library.datasets_app, name="datasets")
+app.add_typer(library.runs_app, name="runs")
+app.add_typer(jobs.jobs_app, name="jobs")
+app.add_typer(jobs.app)
+
+
+def main() -> None:
+    """Entry point: errors of the library and of the system become one clear message and exit code 2.
+
+    Typer itself ends with 2 for wrong usage and with 130 for an interruption.
+    """
+    try:
+        app()
+    except (MuscleError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

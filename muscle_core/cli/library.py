@@ -1,0 +1,155 @@
+"""Commands for what is in the workspace: model versions, datasets, evaluation runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from muscle_core.cli.shared import (
+    DatasetOption,
+    SplitOption,
+    TemplateOption,
+    print_table,
+    summary_text,
+    unescaped,
+    workspace_here,
+)
+from muscle_core.errors import ConfigError
+
+models_app = typer.Typer(no_args_is_help=True, help="Model versions: base checkpoint + optional adapter.")
+datasets_app = typer.Typer(no_args_is_help=True, help="Datasets of a task kind, with splits.")
+runs_app = typer.Typer(no_args_is_help=True, help="Evaluation runs: list, or import outputs made elsewhere.")
+
+
+@models_app.command("add")
+def models_add(
+    name: str,
+    base: Annotated[str, typer.Argument(help="Folder in Hugging Face format, .gguf file, or hub id.")],
+    adapter: Annotated[str | None, typer.Option(help="Folder of a PEFT LoRA adapter trained on that base.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Revision of a hub id.")] = None,
+    role: Annotated[str, typer.Option(help="Place in the lineage: old, new or compat.")] = "new",
+    parent: Annotated[str | None, typer.Option(help="Name of the version it was made from.")] = None,
+) -> None:
+    """Add a model version; nothing is copied, fingerprints are taken."""
+    from muscle_core.actions.models import add_model_version
+
+    version = add_model_version(
+        workspace_here(), name, base, adapter=adapter, revision=revision, role=role, parent=parent
+    )
+    print(
+        f"added {version.name} ({version.made_by['parameters']:,} parameters, fingerprint {version.fingerprint[:12]}…)"
+    )
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """List the model versions."""
+    from muscle_core.store import list_versions
+
+    print_table(
+        ("name", "role", "base", "adapter"),
+        ((v.name, v.role, v.base or "(outputs only)", v.adapter or "-") for v in list_versions(workspace_here())),
+    )
+
+
+@models_app.command("round")
+def models_round(
+    base: Annotated[str, typer.Argument(help="Folder, .gguf file or hub id to round.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write.")],
+    bits: Annotated[int, typer.Option(help="Bits a weight, 2 to 8.")] = 3,
+    group_size: Annotated[int, typer.Option(help="Weights that share one scale.")] = 32,
+) -> None:
+    """Write a cheaper build of a model: its linear weights rounded to a few bits a group."""
+    from muscle_core.models.round_weights import write_rounded
+    from muscle_core.models.spec import ModelSpec
+
+    print(f"wrote {write_rounded(ModelSpec(base), out, bits=bits, group_size=group_size)}")
+
+
+@datasets_app.command("add")
+def datasets_add(
+    name: str,
+    files: Annotated[list[str], typer.Argument(help="SPLIT=FILE, for example test=piqa/test.jsonl train=…")],
+    task: Annotated[str, typer.Option(help="multiple_choice, math, summarization, classification or instruction.")],
+    template: TemplateOption = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="Most tokens of a generated answer.")] = None,
+    stop: Annotated[list[str] | None, typer.Option(help="Stop string of generation; repeatable.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Names of a classification's labels, in order: negative,positive.")
+    ] = None,
+) -> None:
+    """Add a dataset from JSONL, JSON, CSV or Parquet files in their original field names."""
+    from muscle_core.actions.datasets import add_dataset
+
+    pairs = [file.partition("=") for file in files]
+    wrong = [split for split, mark, path in pairs if not (split and mark and path)]
+    if wrong:
+        raise ConfigError(f"name each file as SPLIT=FILE, for example test={wrong[0]}.")
+    if len({split for split, _, _ in pairs}) < len(pairs):
+        raise ConfigError("a split is named twice; put its rows into one file.")
+    dataset = add_dataset(
+        workspace_here(),
+        name,
+        task,
+        {split: path for split, _, path in pairs},
+        template=unescaped(template),
+        max_new_tokens=max_new_tokens,
+        stop=[mark.replace("\\n", "\n") for mark in stop] if stop else None,
+        labels=[label.strip() for label in labels.split(",")] if labels is not None else None,
+    )
+    print(f"added {dataset.name}: " + ", ".join(f"{split} {rows:,} rows" for split, rows in dataset.splits.items()))
+
+
+@datasets_app.command("list")
+def datasets_list() -> None:
+    """List the datasets."""
+    from muscle_core.store import list_datasets
+
+    print_table(
+        ("name", "task", "splits", "fingerprint"),
+        (
+            (d.name, d.task_kind, ", ".join(f"{k}: {v:,}" for k, v in d.splits.items()), d.fingerprint[:12])
+            for d in list_datasets(workspace_here())
+        ),
+    )
+
+
+@runs_app.command("list")
+def runs_list() -> None:
+    """List the evaluation runs."""
+    from muscle_core.store import list_datasets, list_runs, list_versions
+
+    workspace = workspace_here()
+    versions = {v.id: v.name for v in list_versions(workspace)}
+    datasets = {d.id: d.name for d in list_datasets(workspace)}
+    print_table(
+        ("version", "dataset", "split", "rows", "origin", "result"),
+        (
+            (versions[r.version_id], datasets[r.dataset_id], r.split, f"{r.rows:,}", r.origin, summary_text(r.summary))
+            for r in list_runs(workspace)
+        ),
+    )
+
+
+@runs_app.command("import")
+def runs_import(
+    version: Annotated[str, typer.Argument(help="Version the outputs are of; made where it is new.")],
+    file: Annotated[Path, typer.Argument(help="File with one row a sample.")],
+    dataset: DatasetOption,
+    split: SplitOption = "test",
+    id_column: Annotated[str, typer.Option("--id", help="Column of the sample id.")] = "id",
+    prediction: Annotated[str | None, typer.Option(help="Column of the extracted answer.")] = None,
+    correct: Annotated[str | None, typer.Option(help="Column that says right (1) or wrong (0).")] = None,
+    output: Annotated[str | None, typer.Option(help="Column of the generated text.")] = None,
+    score: Annotated[str | None, typer.Option(help="Column of a score, higher is better; for free texts.")] = None,
+    texts: Annotated[Path | None, typer.Option(help="Second file that holds the text column, joined by id.")] = None,
+) -> None:
+    """Import per-sample outputs that were made elsewhere."""
+    from muscle_core.actions.imports import import_predictions
+    from muscle_core.interchange import ImportColumns
+
+    columns = ImportColumns(id=id_column, prediction=prediction, correct=correct, output=output, score=score)
+    run = import_predictions(workspace_here(), version, dataset, file, columns, split=split, texts_file=texts)
+    print(f"{version} on {dataset} ({split}): {summary_text(run.summary)}")
