@@ -11,7 +11,7 @@ import streamlit as st
 from muscle_core.comparison import verdict
 from muscle_core.ui import data, picks, report
 from muscle_core.ui.empty import offer_demo
-from muscle_core.ui.frame import errors_shown, plain, workspace
+from muscle_core.ui.frame import errors_shown, plain, workspace, wrapping_columns
 
 with errors_shown():
     home = workspace()
@@ -35,7 +35,7 @@ for score in comparison.continuous:
 st.subheader("Next steps", anchor=False)
 report.next_steps(comparison)
 
-left, right, _ = st.columns([1, 1, 2])
+left, right, _ = wrapping_columns([1, 1, 2], least=180, key="report_downloads")
 left.download_button(
     "All figures (JSON)",
     json.dumps(comparison.to_dict(), indent=2, allow_nan=False),

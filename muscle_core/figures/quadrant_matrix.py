@@ -74,5 +74,5 @@ def _cell_text(quadrant: Quadrant, counts: QuadrantCounts) -> str:
         f"<b>{count:,}</b> of {counts.n:,} · {percent(count / counts.n)}",
     ]
     if quadrant is Quadrant.Q3:
-        lines.append(f"same answer {counts.q3_same:,}, changed {counts.q3_changed:,}")
+        lines.append(f"same answer {counts.q3_same:,}<br>changed {counts.q3_changed:,}")
     return "<br>".join(lines)

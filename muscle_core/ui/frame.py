@@ -7,11 +7,12 @@ request through app.py and back, with its URL parameters.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from muscle_core.errors import MuscleError
 from muscle_core.store import Workspace
@@ -95,6 +96,19 @@ def go(page: str, parameters: Mapping[str, str] | None = None, *, afresh: tuple[
     """
     forget(*afresh)
     st.switch_page(PAGES[page].file, query_params={**st.query_params.to_dict(), **(parameters or {})})
+
+
+def wrapping_columns(widths: int | Sequence[float], *, least: int, key: str) -> list[DeltaGenerator]:
+    """Columns that go below one another where they would be narrower than `least` pixels.
+
+    Args:
+        widths: as of `st.columns`.
+        least: smallest width of a column.
+        key: unique on the page.
+    """
+    box = st.container(key=key)
+    box.html(f"<style>.st-key-{key} [data-testid='stColumn'] {{ min-width: {least}px; }}</style>")
+    return box.columns(widths)
 
 
 def plain(text: str) -> str:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from muscle_core.comparison import Comparison
 from muscle_core.figures import quadrant_matrix, rates_chart, score_change_histogram
-from muscle_core.ui.frame import go, plain
+from muscle_core.ui.frame import go, plain, wrapping_columns
 from muscle_core.ui.numbers import SCORE_NAMES, counts, percent, points
 
 _QUADRANTS = (
@@ -54,7 +54,7 @@ def flip_figures(comparison: Comparison) -> None:
     old, new = comparison.accuracy_old, comparison.accuracy_new
     change = points(new.value - old.value)
     for column, label, rate, help_text, delta in zip(
-        st.columns(4),
+        wrapping_columns(4, least=190, key="report_figures"),
         ("Accuracy, old version", "Accuracy, new version", "Negative flip rate (NFR)", "Positive flip rate (PFR)"),
         (old, new, comparison.nfr, comparison.pfr),
         (
@@ -68,7 +68,7 @@ def flip_figures(comparison: Comparison) -> None:
     ):
         _figure(column, label, percent(rate.value), counts(rate), help_text, delta)
     st.subheader("Quadrants", anchor=False)
-    left, right = st.columns([3, 2])
+    left, right = wrapping_columns([3, 2], least=300, key="report_quadrants")
     with left:
         picked = st.plotly_chart(
             quadrant_matrix(comparison),
@@ -151,7 +151,7 @@ def score_figures(comparison: Comparison, score: str) -> None:
     change = comparison.continuous[score]
     name = SCORE_NAMES.get(score, score)
     st.subheader(plain(name), anchor=False)
-    columns = st.columns(4)
+    columns = wrapping_columns(4, least=190, key=f"report_score_{score}")
     interval = f"95 % interval of the change {change.mean_change.low:+.4f} to {change.mean_change.high:+.4f}"
     _figure(
         columns[0], "Old version", f"{change.mean_old:.4f}", f"mean of {change.n:,}", f"Mean {name} F1, old version."
@@ -189,7 +189,7 @@ def score_figures(comparison: Comparison, score: str) -> None:
 
 def next_steps(comparison: Comparison) -> None:
     """Where to go from the report."""
-    columns = st.columns(3)
+    columns = wrapping_columns(3, least=230, key="report_next")
     if columns[0].button("Read the samples", icon=":material/table_rows:", width="stretch"):
         go("samples")
     if columns[1].button("Train a compatibility adapter", icon=":material/model_training:", width="stretch"):

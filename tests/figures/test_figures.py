@@ -70,7 +70,7 @@ def test_matrix_holds_the_counts_and_the_keys_for_clicks():
     }
     assert cells["Q1"][2] == "Q1 · both right<br><b>2</b> of 6 · 33.3 %"
     assert cells["Q4"][2] == "Q4 · negative flip<br><b>1</b> of 6 · 16.7 %"
-    assert cells["Q3"][2].endswith("<b>2</b> of 6 · 33.3 %<br>same answer 1, changed 1")
+    assert cells["Q3"][2].endswith("<b>2</b> of 6 · 33.3 %<br>same answer 1<br>changed 1")
 
 
 def test_rates_and_their_intervals():
