@@ -64,3 +64,8 @@ def raise_all(problems: Iterable[str], error: type[MuscleError], headline: str, 
     listed = "".join(f"\n  - {line}" for line in lines[:shown])
     rest = f"\n  … and {len(lines) - shown} more" if len(lines) > shown else ""
     raise error(f"{headline} ({len(lines)} problems):{listed}{rest}")
+
+
+def first_line(error: BaseException) -> str:
+    """First line of what an exception says, or its class where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from typing import Any
 
 from muscle_core.actions.datasets import check_limit
-from muscle_core.actions.evaluate import EvaluationOptions, require_weights
+from muscle_core.actions.evaluate import EvaluationOptions
 from muscle_core.actions.models import check_new_version
 from muscle_core.actions.train import check_compat, check_held_out
 from muscle_core.compat.config import CompatConfig
 from muscle_core.jobs import Submission, ensure_worker, submit
-from muscle_core.store import Workspace, check_split, get_dataset, get_version
+from muscle_core.store import Workspace, check_split, get_dataset, get_version, require_weights
 
 
 def submit_evaluation(

@@ -7,6 +7,7 @@ import json
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from muscle_core.actions.datasets import load_samples
@@ -148,7 +149,7 @@ def evaluate(
     split: str = "test",
     limit: int | None = None,
     options: EvaluationOptions | None = None,
-    engine: Engine = local_engine,
+    engine: Engine | None = None,
     report: Report = lambda done, total: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> EvaluationRun:
@@ -163,7 +164,7 @@ def evaluate(
         split: split to score.
         limit: only the first samples of it.
         options: where the dataset's own template and the task kind's usual scoring are not meant.
-        engine: where answers are computed.
+        engine: where answers are computed; None for this process.
         report: called after every shard of samples.
         should_stop: asked after every shard.
 
@@ -181,7 +182,6 @@ def evaluate(
     if limit is not None and limit >= dataset.splits[split]:
         limit = None
     first_ids = None if limit is None else [sample.id for sample in samples]
-    require_weights(version)
     spec = spec_of(workspace, version)
     check_paths(spec)
     files = tokenizer_files_fingerprint(spec)
@@ -190,16 +190,18 @@ def evaluate(
     if known is not None:
         report(len(samples), len(samples))
         return known
-    check_unchanged(workspace, version)
+    check_unchanged(version, spec)
 
     answers = AnswerStore(workspace.path(answers_folder(version, files, template, decoding)))
     shards = [[(sample_content(task, sample), sample) for sample in shard] for shard in _shards(task, samples)]
     missing = _missing(shards, answers)
     done = len(samples) - sum(map(len, missing.values()))
-    if missing and not tokenizer_of(version, spec).chat_template and decoding.chat:
+    tokenizer = tokenizer_of(version, spec) if missing else None
+    if tokenizer is not None and decoding.chat and not tokenizer.chat_template:
         raise ModelError(f"the tokenizer of {version_name!r} has no chat template; evaluate without the chat option.")
     report(done, len(samples))
     if missing:
+        engine = engine or partial(local_engine, tokenizer=tokenizer)
         job = AnswerJob(spec, dataset.task_kind, template, decoding)
         asked = ((number, [sample for _, sample in shard]) for number, shard in missing.items())
         for number, given in engine(job, asked):
@@ -253,27 +255,16 @@ def _missing(shards: list[_Shard], answers: AnswerStore) -> dict[int, _Shard]:
     return missing
 
 
-def require_weights(version: ModelVersion) -> None:
-    """Refuse a version of which only outputs are known.
+def check_unchanged(version: ModelVersion, spec: ModelSpec) -> None:
+    """Refuse a version whose weights are no longer those that were added; see `tokenizer_of` for the rest.
 
-    Raises:
-        ModelError: it is one.
-    """
-    if version.base is None:
-        raise ModelError(
-            f"{version.name!r} has imported outputs only, no weights; it can be compared, but not run or trained."
-        )
-
-
-def check_unchanged(workspace: Workspace, version: ModelVersion) -> None:
-    """Refuse a version whose weights are gone or no longer those that were added; see `tokenizer_of` for the rest.
+    Args:
+        version: the version.
+        spec: what to load for it; its paths exist.
 
     Raises:
         ModelError: with both fingerprints.
     """
-    require_weights(version)
-    spec = spec_of(workspace, version)
-    check_paths(spec)
     for what, recorded, current in (
         ("base", version.base_fingerprint, base_fingerprint(spec)),
         ("adapter", version.adapter_fingerprint, adapter_fingerprint(spec)),

@@ -13,7 +13,7 @@ from typing import IO, Any
 import sqlalchemy as sa
 
 from muscle_core.actions.datasets import load_samples
-from muscle_core.actions.evaluate import check_unchanged, require_weights, tokenizer_of
+from muscle_core.actions.evaluate import check_unchanged, tokenizer_of
 from muscle_core.actions.models import build_version, check_new_version, free_name
 from muscle_core.compat.config import CompatConfig, TaskConfig
 from muscle_core.errors import Cancelled, ConfigError, ModelError, StoreError
@@ -29,6 +29,7 @@ from muscle_core.store import (
     get_dataset,
     get_version,
     made_by,
+    require_weights,
     spec_of,
 )
 from muscle_core.store.tables import new_id
@@ -243,8 +244,9 @@ def _base_to_train(workspace: Workspace, base: str) -> ModelSpec:
 
 
 def _unchanged_spec(workspace: Workspace, version: ModelVersion) -> ModelSpec:
-    check_unchanged(workspace, version)
     spec = spec_of(workspace, version)
+    check_paths(spec)
+    check_unchanged(version, spec)
     tokenizer_of(version, spec)
     return spec
 

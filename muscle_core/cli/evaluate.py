@@ -18,11 +18,12 @@ from muscle_core.cli.shared import (
     print_submission,
     sample_counter,
     say,
-    summary_text,
     unescaped,
     workspace_here,
 )
 from muscle_core.errors import ConfigError
+from muscle_core.scoring.engine import Engine
+from muscle_core.store import get_version, require_weights, summary_text
 
 app = typer.Typer()
 
@@ -60,9 +61,7 @@ def evaluate_command(
     background: Annotated[bool, typer.Option(help="Queue it for the worker and return.")] = False,
 ) -> None:
     """Evaluate model versions on a dataset; answers once given are kept, and finished evaluations are not repeated."""
-    from muscle_core.actions.evaluate import EvaluationOptions, evaluate, require_weights
-    from muscle_core.scoring.engine import Engine, local_engine
-    from muscle_core.store import get_version
+    from muscle_core.actions.evaluate import EvaluationOptions, evaluate
 
     workspace = workspace_here()
     options = EvaluationOptions(unescaped(template), chat, scoring, encoder)
@@ -77,7 +76,7 @@ def evaluate_command(
 
         print_submission(submit_evaluation(workspace, versions, dataset, split=split, limit=limit, options=options))
         return
-    answering: Engine = local_engine
+    answering: Engine | None = None
     if engine == "ray":
         from muscle_core.scoring.ray_engine import RayEngine
 

@@ -12,11 +12,11 @@ from muscle_core.cli.shared import (
     SplitOption,
     TemplateOption,
     print_table,
-    summary_text,
     unescaped,
     workspace_here,
 )
 from muscle_core.errors import ConfigError
+from muscle_core.store import list_datasets, list_runs, list_versions, summary_text
 
 models_app = typer.Typer(no_args_is_help=True, help="Model versions: base checkpoint + optional adapter.")
 datasets_app = typer.Typer(no_args_is_help=True, help="Datasets of a task kind, with splits.")
@@ -46,8 +46,6 @@ def models_add(
 @models_app.command("list")
 def models_list() -> None:
     """List the model versions."""
-    from muscle_core.store import list_versions
-
     print_table(
         ("name", "role", "base", "adapter"),
         ((v.name, v.role, v.base or "(outputs only)", v.adapter or "-") for v in list_versions(workspace_here())),
@@ -105,8 +103,6 @@ def datasets_add(
 @datasets_app.command("list")
 def datasets_list() -> None:
     """List the datasets."""
-    from muscle_core.store import list_datasets
-
     print_table(
         ("name", "task", "splits", "fingerprint"),
         (
@@ -119,8 +115,6 @@ def datasets_list() -> None:
 @runs_app.command("list")
 def runs_list() -> None:
     """List the evaluation runs."""
-    from muscle_core.store import list_datasets, list_runs, list_versions
-
     workspace = workspace_here()
     versions = {v.id: v.name for v in list_versions(workspace)}
     datasets = {d.id: d.name for d in list_datasets(workspace)}

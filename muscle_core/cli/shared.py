@@ -90,14 +90,3 @@ def options_of(pairs: list[str] | None) -> dict[str, Any]:
 def print_submission(submission: Any) -> None:
     """Say that a job was queued, or was before."""
     print(f"{'queued' if submission.is_new else 'already under way:'} job {submission.job_id[:8]}")
-
-
-def summary_text(summary: dict[str, Any]) -> str:
-    """Key figure of a run with its counts."""
-    if "accuracy" in summary:
-        return f"{summary['accuracy']:.1%} right ({summary['right']:,} of {summary['judged']:,})"
-    if "rouge1" in summary:
-        return f"ROUGE-1 {summary['rouge1']:.3f}, ROUGE-L {summary['rougeL']:.3f} (mean of {summary['n']:,})"
-    if "score" in summary:
-        return f"score {summary['score']:.4f} (mean of {summary['n']:,})"
-    return f"{summary['n']:,} rows"

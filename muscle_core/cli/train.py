@@ -13,9 +13,9 @@ from muscle_core.cli.shared import (
     print_submission,
     sample_counter,
     step_printer,
-    summary_text,
     workspace_here,
 )
+from muscle_core.store import get_dataset, summary_text
 
 train_app = typer.Typer(no_args_is_help=True, help="Train task adapters and compatibility adapters.")
 
@@ -62,7 +62,6 @@ def train_compat_command(
 ) -> None:
     """Train a compatibility adapter (MUSCLE) for an update, evaluate it and compare it."""
     from muscle_core.actions.presets import compat_preset
-    from muscle_core.store import get_dataset
 
     workspace = workspace_here()
     chosen = preset or get_dataset(workspace, dataset).made_by.get("preset", "default")

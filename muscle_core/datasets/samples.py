@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from muscle_core.datasets.read import Row
-from muscle_core.errors import DataError, raise_all
+from muscle_core.errors import DataError, first_line, raise_all
 from muscle_core.tasks import ParsedRow, Sample, Task
 from muscle_core.tasks.classification import Classification, distinct_labels
 
@@ -153,5 +153,6 @@ def read_samples(path: Path, split: str | None = None) -> list[Sample]:
             for row in pq.read_table(path, filters=filters).to_pylist()
         ]
     except (pa.ArrowException, OSError, KeyError, ValueError, RecursionError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DataError(f"the samples at {path} are missing or damaged ({first}). Add the dataset again.") from error
+        raise DataError(
+            f"the samples at {path} are missing or damaged ({first_line(error)}). Add the dataset again."
+        ) from error

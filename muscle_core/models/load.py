@@ -25,7 +25,7 @@ from transformers import (
 )
 from transformers.utils.logging import disable_progress_bar
 
-from muscle_core.errors import ModelError
+from muscle_core.errors import ModelError, first_line
 from muscle_core.models.spec import (
     ModelSpec,
     base_fingerprint,
@@ -68,7 +68,7 @@ def load_tokenizer(spec: ModelSpec) -> PreTrainedTokenizerBase:
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **options)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"no usable tokenizer at {spec.base!r}: {_first_line(error)}") from error
+        raise ModelError(f"no usable tokenizer at {spec.base!r}: {first_line(error)}") from error
     if tokenizer.eos_token_id is None:
         raise ModelError(f"the tokenizer of {spec.base!r} has no EOS token, so answers would never end.")
     if tokenizer.pad_token_id is None:
@@ -100,7 +100,7 @@ def load_base(spec: ModelSpec) -> Any:
             source, dtype=torch.float32, trust_remote_code=False, use_safetensors=None if options else True, **options
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"the model at {spec.base!r} cannot be loaded: {_first_line(error)}") from error
+        raise ModelError(f"the model at {spec.base!r} cannot be loaded: {first_line(error)}") from error
     if spec.is_gguf:
         # The weights are plain float32 now; with the marks of quantisation, saving and training would be refused.
         model.hf_quantizer, model.is_quantized = None, False
@@ -122,7 +122,7 @@ def base_skeleton(spec: ModelSpec) -> PreTrainedModel:
         with torch.device("meta"):
             return AutoModelForCausalLM.from_config(config)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"the model at {spec.base!r} cannot be read: {_first_line(error)}") from error
+        raise ModelError(f"the model at {spec.base!r} cannot be read: {first_line(error)}") from error
 
 
 @lru_cache(maxsize=2)
@@ -165,7 +165,7 @@ def put_adapter(base: PreTrainedModel, folder: Path, *, is_trainable: bool) -> P
     try:
         return PeftModel.from_pretrained(base, str(folder), is_trainable=is_trainable)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"the adapter at {folder} cannot be loaded: {_first_line(error)}") from error
+        raise ModelError(f"the adapter at {folder} cannot be loaded: {first_line(error)}") from error
 
 
 def check_adapter(spec: ModelSpec, base: PreTrainedModel, *, other_base_is_fine: bool = False) -> None:
@@ -193,7 +193,7 @@ def check_adapter(spec: ModelSpec, base: PreTrainedModel, *, other_base_is_fine:
         config = PeftConfig.from_pretrained(str(folder))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(
-            f"{folder / 'adapter_config.json'} cannot be read: {_first_line(error)}. Copy the adapter's folder again."
+            f"{folder / 'adapter_config.json'} cannot be read: {first_line(error)}. Copy the adapter's folder again."
         ) from error
     kind = getattr(config.peft_type, "value", str(config.peft_type))
     if kind != "LORA":
@@ -205,7 +205,7 @@ def check_adapter(spec: ModelSpec, base: PreTrainedModel, *, other_base_is_fine:
     try:
         opened = safe_open(folder / "adapter_model.safetensors", framework="pt")
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"the adapter at {folder} cannot be read: {_first_line(error)}") from error
+        raise ModelError(f"the adapter at {folder} cannot be read: {first_line(error)}") from error
     with opened as tensors:
         for key in tensors.keys():  # noqa: SIM118 - safe_open is not a dict
             name, mark, _ = key.removeprefix("base_model.model.").partition(".lora_")
@@ -230,7 +230,3 @@ def check_adapter(spec: ModelSpec, base: PreTrainedModel, *, other_base_is_fine:
                     f"the adapter at {folder} is damaged: its config says rank {rank}, but {key!r} has rank "
                     f"{own_rank}. Copy config and weights of one and the same adapter."
                 )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from muscle_core.errors import ModelError
+from muscle_core.errors import ModelError, first_line
 from muscle_core.paths import local_path, reason
 
 _WEIGHT_FILES = ("*.safetensors", "*.gguf")
@@ -148,7 +148,7 @@ def hub_snapshot(spec: ModelSpec) -> Path:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
             f"the hub model {spec.base!r} (revision {spec.revision or 'main'}) is neither on this machine nor could "
-            f"it be downloaded: {str(error).splitlines()[0]}. Check the name and the network, or give a local folder."
+            f"it be downloaded: {first_line(error)}. Check the name and the network, or give a local folder."
         ) from error
 
 

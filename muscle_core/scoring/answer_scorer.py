@@ -15,13 +15,11 @@ import torch
 from muscle_core.scoring.encode import EncodedPair
 from muscle_core.scoring.loglikelihood import answer_loglikelihoods
 from muscle_core.scoring.packed_attention import NAME, attention
-from muscle_core.scoring.packing import PromptGroup, build_pass, build_tree, common_prefix, plan_passes
+from muscle_core.scoring.packing import KeysAndValues, PromptGroup, build_pass, build_tree, common_prefix, plan_passes
 from muscle_core.scoring.probe import NotPackableError, device_of, plain_model, why_not
 
 PASS_TOKENS = 768  # measured: 384 to 1,536 are alike (speed.md, 1)
 PREFIX_STEP = 16  # tokens; in whole steps, so that a token shared by chance does not make another prefix
-
-KeysAndValues = list[tuple[torch.Tensor, torch.Tensor]]
 
 
 class AnswerScorer:
@@ -43,7 +41,7 @@ class AnswerScorer:
         self.plain = plain_model(model)
         self.pad_id = pad_id
         self.pass_tokens = pass_tokens
-        self._prefix: tuple[list[int], KeysAndValues] | None = None
+        self._prefix: tuple[list[int], list[KeysAndValues]] | None = None
         self.fallback_reason = why_not(self._probe)
 
     def loglikelihoods(self, groups: Sequence[PromptGroup]) -> list[list[list[float]]]:
@@ -98,7 +96,7 @@ class AnswerScorer:
                     results[index] = [[next(values) for _ in answer] for answer in groups[index].answers]
         return results
 
-    def _run_prefix(self, tokens: list[int], where: torch.device) -> KeysAndValues:
+    def _run_prefix(self, tokens: list[int], where: torch.device) -> list[KeysAndValues]:
         """Keys and values of a prefix; those of the last one are kept, because the next call mostly has the same."""
         if not tokens:
             return []

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from muscle_core.errors import ModelError
+from muscle_core.errors import ModelError, first_line
 from muscle_core.models.spec import ModelSpec, check_paths, hub_snapshot
 
 _BATCH = 32  # texts a forward pass
@@ -38,7 +38,7 @@ class BertScorer:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
             self._model: Any = AutoModel.from_pretrained(folder, trust_remote_code=False, use_safetensors=True).eval()
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise ModelError(f"the encoder {encoder!r} cannot be loaded: {str(error).splitlines()[0]}") from error
+            raise ModelError(f"the encoder {encoder!r} cannot be loaded: {first_line(error)}") from error
 
     def scores(self, outputs: Sequence[str], golds: Sequence[str]) -> list[float]:
         """F1 of each output against its reference, from -1 to 1; a text without a token gets 0."""

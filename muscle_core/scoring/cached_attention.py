@@ -14,12 +14,11 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from muscle_core.scoring.packed_attention import refuse_unknown_options
+from muscle_core.scoring.packed_attention import require_plain_attention
+from muscle_core.scoring.packing import KeysAndValues
 
 NAME = "muscle_cached"
 _ROOM = 64  # columns that a buffer grows by
-
-KeysAndValues = tuple[torch.Tensor, torch.Tensor]
 
 
 class KeyValueStore:
@@ -68,7 +67,7 @@ class KeyValueStore:
         fresh, self.fresh = self.fresh or {}, None
         old_rows = torch.tensor(list(kept), dtype=torch.long, device=where)
         new_rows = torch.tensor(list(entering), dtype=torch.long, device=where)
-        parts: list[list[tuple[torch.Tensor, torch.Tensor]]] = []  # for each source its layers, cut to what is filled
+        parts: list[list[KeysAndValues]] = []  # for each source its layers, cut to what is filled
         lengths: list[torch.Tensor] = []
         if len(old_rows):
             end = self.filled
@@ -133,8 +132,7 @@ def cached_attention(
         NotPackableError: the store did not arrive, or the architecture asks for something else than plain attention.
     """
     rows, heads, _, size = query.shape
-    refuse_unknown_options(module, store, attention_mask, options, 0 if store is None else store.visible.shape[-1])
-    assert store is not None
+    store = require_plain_attention(module, store, attention_mask, options)
     layer = int(module.layer_idx)  # type: ignore[arg-type]
     if store.fresh is not None:
         store.fresh[layer] = (key, value)

@@ -32,8 +32,11 @@ class AnswerJob:
     template: str
     decoding: Decoding
 
-    def answerer(self) -> Any:
+    def answerer(self, tokenizer: Any = None) -> Any:
         """Load the model; a `SampleAnswerer`.
+
+        Args:
+            tokenizer: the spec's tokenizer where it is loaded already; a GGUF file takes seconds for it.
 
         Raises:
             ModelError: it cannot be loaded or has no chat template.
@@ -44,16 +47,24 @@ class AnswerJob:
 
         return SampleAnswerer(
             load_model(self.spec),
-            load_tokenizer(self.spec),
+            tokenizer or load_tokenizer(self.spec),
             task_of(self.task_kind),
             template=self.template,
             decoding=self.decoding,
         )
 
 
-def local_engine(job: AnswerJob, shards: Iterable[tuple[int, Shard]]) -> Iterator[tuple[int, list[Answer]]]:
-    """Answer shards in this process; the model is loaded when the first one is asked for."""
+def local_engine(
+    job: AnswerJob, shards: Iterable[tuple[int, Shard]], *, tokenizer: Any = None
+) -> Iterator[tuple[int, list[Answer]]]:
+    """Answer shards in this process; the model is loaded when the first one is asked for.
+
+    Args:
+        job: what decides the answers.
+        shards: numbered lists of samples.
+        tokenizer: see `AnswerJob.answerer`.
+    """
     answerer = None
     for number, samples in shards:
-        answerer = answerer or job.answerer()
+        answerer = answerer or job.answerer(tokenizer)
         yield number, answerer(samples)

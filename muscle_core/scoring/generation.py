@@ -15,6 +15,7 @@ import torch
 from transformers import GenerationConfig, PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
 
 from muscle_core.scoring.cached_attention import NAME, KeyValueStore
+from muscle_core.scoring.loglikelihood import length_sorted_batches
 from muscle_core.scoring.packed_attention import attention
 from muscle_core.scoring.probe import NotPackableError, device_of, plain_model, why_not
 
@@ -97,15 +98,12 @@ class GreedyGenerator:
                 pass
         return self._transformers(prompts)
 
-    def _rows_for(self, prompt_length: int) -> int:
-        fitting = max(1, self.batch_tokens // (prompt_length + self.max_new_tokens))
-        return min(fitting, self.batch_rows or fitting)
-
     @torch.inference_mode()
     def _own_loop(self, prompts: Sequence[list[int]]) -> list[list[int]]:
         """New token ids of every prompt."""
         waiting = deque(sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i)))
-        places = self._rows_for(len(prompts[waiting[0]]))
+        fitting = max(1, self.batch_tokens // (len(prompts[waiting[0]]) + self.max_new_tokens))
+        places = min(fitting, self.batch_rows or fitting)
         store = KeyValueStore(device_of(self.model))
         results: list[list[int]] = [[] for _ in prompts]
         rows: list[_Row] = []
@@ -206,10 +204,8 @@ class GreedyGenerator:
     def _transformers(self, prompts: Sequence[list[int]]) -> list[list[int]]:
         """New token ids of every prompt by `generate`, in left-padded batches."""
         results: list[list[int]] = [[] for _ in prompts]
-        waiting = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
-        while waiting:
-            count = self._rows_for(len(prompts[waiting[0]]))
-            batch, waiting = waiting[:count], waiting[count:]
+        lengths = [len(prompt) + self.max_new_tokens for prompt in prompts]
+        for batch in length_sorted_batches(lengths, self.batch_tokens, self.batch_rows):
             for index, new in zip(batch, self._transformers_batch([prompts[i] for i in batch]), strict=True):
                 results[index] = new
         return results

@@ -103,13 +103,16 @@ def answer_loglikelihoods(
     return results
 
 
-def length_sorted_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Indices in batches of similar length, longest first, each within a budget of padded tokens."""
+def length_sorted_batches(
+    lengths: Sequence[int], batch_tokens: int, batch_rows: int | None = None
+) -> Iterator[list[int]]:
+    """Indices in batches of similar length, longest first, each within a budget of padded tokens and of rows."""
     batch: list[int] = []
     longest = 0
     for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
         longest = longest or lengths[index]
-        if batch and longest * (len(batch) + 1) > batch_tokens:
+        full = longest * (len(batch) + 1) > batch_tokens or len(batch) == batch_rows
+        if batch and full:
             yield batch
             batch, longest = [], lengths[index]
         batch.append(index)

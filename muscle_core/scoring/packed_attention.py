@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
@@ -20,21 +20,30 @@ from muscle_core.scoring.probe import NotPackableError
 NAME = "muscle_packed"
 # Options of an architecture's attention that change its result, and that a packed pass does not know.
 _UNKNOWN_OPTIONS = ("softcap", "s_aux", "position_bias", "head_mask")
-
 _WINDOWS = ("sliding_window", "attention_chunk_size")
 
 
-def refuse_unknown_options(
-    module: torch.nn.Module, own: object, attention_mask: torch.Tensor | None, options: dict[str, Any], columns: int
-) -> None:
+class _Masked(Protocol):
+    @property
+    def visible(self) -> torch.Tensor: ...
+
+
+_Own = TypeVar("_Own", bound=_Masked)
+
+
+def require_plain_attention(
+    module: torch.nn.Module, own: _Own | None, attention_mask: torch.Tensor | None, options: dict[str, Any]
+) -> _Own:
     """Refuse an attention layer that asks for more than plain causal attention.
 
     Args:
         module: the layer.
-        own: what our own passes hand through the model; None if it did not arrive.
+        own: what our own passes hand through the model, with the mask of the pass; None if it did not arrive.
         attention_mask: the model's own mask; our passes hand none in.
         options: further options of the layer.
-        columns: most tokens that a token of this pass may see.
+
+    Returns:
+        `own`, which has arrived.
 
     Raises:
         NotPackableError: naming what it asks for.
@@ -48,8 +57,9 @@ def refuse_unknown_options(
     config = getattr(module, "config", None)
     windows = [options.get("sliding_window"), *(getattr(config, name, None) for name in _WINDOWS)]
     window = min((window for window in windows if window), default=None)
-    if window is not None and window < columns:
+    if window is not None and window < own.visible.shape[-1]:
         raise NotPackableError(f"the model's attention has a sliding window of {window} tokens")
+    return own
 
 
 def packed_attention(
@@ -82,16 +92,16 @@ def packed_attention(
     Raises:
         NotPackableError: the layout did not arrive, or the architecture asks for something else than plain attention.
     """
-    refuse_unknown_options(module, layout, attention_mask, options, 0 if layout is None else layout.visible.shape[-1])
-    assert layout is not None
+    layout = require_plain_attention(module, layout, attention_mask, options)
+    slots = layout.slots
 
     def trees(states: torch.Tensor) -> torch.Tensor:
-        return states[0].transpose(0, 1)[layout.slots].transpose(1, 2)  # [trees, heads, width, head size]
+        return states[0].transpose(0, 1)[slots].transpose(1, 2)  # [trees, heads, width, head size]
 
     queries, keys, values = trees(query), trees(key), trees(value)
     if layout.prefix:
         shared_key, shared_value = layout.prefix[int(module.layer_idx)]  # type: ignore[arg-type]
-        count = len(layout.slots)
+        count = len(slots)
         keys = torch.cat([shared_key.expand(count, -1, -1, -1), keys], dim=2)
         values = torch.cat([shared_value.expand(count, -1, -1, -1), values], dim=2)
     output = scaled_dot_product_attention(

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+KeysAndValues = tuple[torch.Tensor, torch.Tensor]  # of one attention layer, [rows, key heads, tokens, head size]
+
 
 class PromptGroup(NamedTuple):
     """Token ids of a prompt and of the answers to it; none of them empty."""
@@ -54,7 +56,7 @@ class Layout(NamedTuple):
     slots: torch.Tensor
     taken: torch.Tensor
     visible: torch.Tensor
-    prefix: list[tuple[torch.Tensor, torch.Tensor]]
+    prefix: list[KeysAndValues]
 
     def to(self, device: torch.device) -> Layout:
         """The layout on another device; the prefix is there already."""
@@ -130,9 +132,7 @@ def plan_passes(trees: Sequence[Tree], budget: int) -> list[list[int]]:
     return passes
 
 
-def build_pass(
-    trees: Sequence[Tree], chosen: list[int], prefix: Sequence[tuple[torch.Tensor, torch.Tensor]] = ()
-) -> Pass:
+def build_pass(trees: Sequence[Tree], chosen: list[int], prefix: Sequence[KeysAndValues] = ()) -> Pass:
     """Lay out the trees of one pass.
 
     Args:
@@ -161,7 +161,7 @@ def build_pass(
     )
 
 
-def _layout(trees: Sequence[Tree], prefix: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> Layout:
+def _layout(trees: Sequence[Tree], prefix: Sequence[KeysAndValues]) -> Layout:
     lengths = np.array([len(tree.tokens) for tree in trees])
     width = int(lengths.max())
     taken = np.arange(width) < lengths[:, None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from muscle_core.errors import ConfigError, JobError, MuscleError
+from muscle_core.errors import ConfigError, JobError, MuscleError, first_line
 from muscle_core.scoring.engine import AnswerJob, Shard
 from muscle_core.scoring.prediction import Answer
 
@@ -95,7 +95,7 @@ class RayEngine:
             cpus = self.actors * threads
             self._ray.init(address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            raise ConfigError(f"no Ray cluster at {self.address!r}: {str(error).splitlines()[0]}") from error
+            raise ConfigError(f"no Ray cluster at {self.address!r}: {first_line(error)}") from error
 
     def _gpus_an_actor(self, threads: int) -> int:
         """GPUs that each actor gets; an actor that finds no room would wait for ever, so that is refused here."""
@@ -134,7 +134,7 @@ class RayEngine:
                     raise error.cause from None
                 raise
             except ray.exceptions.RayError as error:
-                what = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+                what = f"{type(error).__name__}: {first_line(error)}"
                 if isinstance(error, ray.exceptions.ActorDiedError):
                     what = f"an actor died more than {_RESTARTS} times ({what})"
                 raise JobError(

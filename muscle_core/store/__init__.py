@@ -10,11 +10,12 @@ from muscle_core.store.catalog import (
     list_training_runs,
     list_versions,
     made_by,
+    require_weights,
     runs_of,
     spec_of,
     stored_path,
 )
-from muscle_core.store.predictions import PredictionWriter, read_predictions, summarise
+from muscle_core.store.predictions import PredictionWriter, read_predictions, summarise, summary_text
 from muscle_core.store.tables import Dataset, EvaluationRun, Job, ModelVersion, TrainingRun
 from muscle_core.store.workspace import Workspace
 
@@ -36,8 +37,10 @@ __all__ = [
     "list_versions",
     "made_by",
     "read_predictions",
+    "require_weights",
     "runs_of",
     "spec_of",
     "stored_path",
     "summarise",
+    "summary_text",
 ]

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from muscle_core import __version__
-from muscle_core.errors import ConfigError, StoreError
+from muscle_core.errors import ConfigError, ModelError, StoreError
 from muscle_core.models.spec import ModelSpec
 from muscle_core.store.tables import Dataset, EvaluationRun, ModelVersion, TrainingRun
 from muscle_core.store.workspace import Workspace
@@ -86,18 +86,31 @@ def stored_path(workspace: Workspace, path: str | Path) -> str:
     return absolute.relative_to(workspace.home).as_posix() if absolute.is_relative_to(workspace.home) else str(path)
 
 
+def require_weights(version: ModelVersion) -> str:
+    """The base of a version that can be run.
+
+    Raises:
+        ModelError: only its outputs are known.
+    """
+    if version.base is None:
+        raise ModelError(
+            f"{version.name!r} has imported outputs only, no weights; it can be compared, but not run or trained."
+        )
+    return version.base
+
+
 def spec_of(workspace: Workspace, version: ModelVersion) -> ModelSpec:
     """What to load for a version that has weights; the adapter's path is absolute.
 
     Raises:
-        StoreError: only outputs of the version are known, or its adapter would lie outside the workspace.
+        ModelError: only outputs of the version are known.
+        StoreError: its adapter would lie outside the workspace.
     """
-    if version.base is None:
-        raise StoreError(f"{version.name!r} has imported outputs only, no weights; there is nothing to load.")
+    base = require_weights(version)
     adapter = version.adapter
     if adapter is not None and not Path(adapter).is_absolute():
         adapter = str(workspace.path(adapter))
-    return ModelSpec(base=version.base, revision=version.revision, adapter=adapter)
+    return ModelSpec(base=base, revision=version.revision, adapter=adapter)
 
 
 def get_dataset(workspace: Workspace, name: str) -> Dataset:

@@ -107,3 +107,14 @@ def summarise(rows: pd.DataFrame) -> dict[str, Any]:
             summary[score] = float(rows[score].mean())
     summary["finish_reasons"] = {str(k): int(v) for k, v in rows["finish_reason"].value_counts().items()}
     return summary
+
+
+def summary_text(summary: dict[str, Any]) -> str:
+    """Key figure of a run with its counts, from what `summarise` gave."""
+    if "accuracy" in summary:
+        return f"{summary['accuracy'] * 100:.1f} % right ({summary['right']:,} of {summary['judged']:,})"
+    if "rouge1" in summary:
+        return f"ROUGE-1 {summary['rouge1']:.3f}, ROUGE-L {summary['rougeL']:.3f} (mean of {summary['n']:,})"
+    if "score" in summary:
+        return f"score {summary['score']:.4f} (mean of {summary['n']:,})"
+    return f"{summary['n']:,} samples"

@@ -16,9 +16,10 @@ from muscle_core.store import (
     list_runs,
     list_training_runs,
     list_versions,
+    summary_text,
 )
 from muscle_core.ui.frame import errors_shown, go
-from muscle_core.ui.numbers import duration, percent
+from muscle_core.ui.numbers import duration
 from muscle_core.ui.training_form import JOB_KEY
 
 _TIME = "%Y-%m-%d %H:%M UTC"
@@ -62,7 +63,7 @@ def show(workspace: Workspace) -> None:
                     "dataset": dataset_names[run.dataset_id],
                     "split": run.split,
                     "samples": run.rows,
-                    "result": result_text(run.summary),
+                    "result": summary_text(run.summary),
                     "origin": run.origin,
                     "made": run.created_at.strftime(_TIME),
                 }
@@ -122,17 +123,6 @@ def _dataset_row(dataset: Dataset) -> dict[str, Any]:
         "fingerprint": dataset.fingerprint[:12],
         "added": dataset.created_at.strftime(_TIME),
     }
-
-
-def result_text(summary: dict[str, Any]) -> str:
-    """Key figure of a run with its counts."""
-    if "accuracy" in summary:
-        return f"{percent(summary['accuracy'])} right ({summary['right']:,} of {summary['judged']:,})"
-    if "rouge1" in summary:
-        return f"ROUGE-1 {summary['rouge1']:.3f} (mean of {summary['n']:,})"
-    if "score" in summary:
-        return f"score {summary['score']:.3f} (mean of {summary['n']:,})"
-    return f"{summary['n']:,} samples"
 
 
 def _evaluate_form(workspace: Workspace, versions: list[ModelVersion], datasets: list[Dataset]) -> None:

@@ -159,7 +159,7 @@ def test_adapters_of_one_base_load_it_once(
 
 
 def test_after_kill_9_a_run_goes_on_and_ends_with_the_same_table(
-    filled: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    filled: Workspace, tmp_path: Path, tiny_bases: dict[str, Path]
 ) -> None:
     """Five kills at random moments; then the table of an uninterrupted run, bit for bit."""
     rows = {"test": [(row["id"], row) for row in choice_rows(3200)]}
@@ -187,9 +187,8 @@ def test_after_kill_9_a_run_goes_on_and_ends_with_the_same_table(
     subprocess.run(command, env=environment, check=True, cwd=tmp_path, stdout=subprocess.DEVNULL)
     resumed = rows_of(filled, evaluate(filled, "old", "large"))
     assert shards() > before
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     uninterrupted = Workspace.open(tmp_path / "other")
-    add_model_version(uninterrupted, "old", filled_base(filled), role="old")
+    add_model_version(uninterrupted, "old", str(tiny_bases["old"]), role="old")
     add_dataset_rows(uninterrupted, "large", "multiple_choice", rows, template="Question : {input} Answer :")
     subprocess.run(
         command,
@@ -200,9 +199,3 @@ def test_after_kill_9_a_run_goes_on_and_ends_with_the_same_table(
     )
     assert resumed == rows_of(uninterrupted, evaluate(uninterrupted, "old", "large"))
     assert len(resumed) == len({row["sample_id"] for row in resumed}) == 3200
-
-
-def filled_base(workspace: Workspace) -> str:
-    from muscle_core.store import get_version
-
-    return str(get_version(workspace, "old").base)
