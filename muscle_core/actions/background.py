@@ -10,8 +10,8 @@ from muscle_core.actions.evaluate import EvaluationOptions
 from muscle_core.actions.models import check_new_version
 from muscle_core.actions.train import check_compat, check_held_out
 from muscle_core.compat.config import CompatConfig
-from muscle_core.jobs import Submission, ensure_worker, submit
-from muscle_core.store import Workspace, check_split, get_dataset, get_version, require_weights
+from muscle_core.jobs import Submission, ensure_worker, resume, submit
+from muscle_core.store import Job, Workspace, check_split, get_dataset, get_version, require_weights
 
 
 def submit_evaluation(
@@ -96,6 +96,17 @@ def submit_compat(
 def submit_demo(workspace: Workspace) -> Submission:
     """Queue the loading of the embedded demo: its versions, datasets and evaluations."""
     return _start(workspace, "load_demo", "Load the demo", {})
+
+
+def resume_job(workspace: Workspace, job_id: str) -> Job:
+    """Queue a cancelled, failed or lost job again; a training goes on from its last checkpoint.
+
+    Raises:
+        JobError: it cannot be resumed.
+    """
+    job = resume(workspace, job_id)
+    ensure_worker(workspace)
+    return job
 
 
 def _start(workspace: Workspace, kind: str, title: str, payload: dict[str, Any]) -> Submission:

@@ -81,6 +81,8 @@ def _train_compat(workspace: Workspace, payload: dict[str, Any], progress: _Prog
         name=payload["name"],
         limit=payload["limit"],
         run_id=job_id,
+        validation_split=payload.get("validation_split", "validation"),
+        report_stage=progress.write,
         report=lambda step: progress.write("training", int(step["step"]), int(step["steps"]), loss=step["loss"]),
         should_stop=progress.should_stop,
     )

@@ -8,12 +8,13 @@ import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import IO, Any
 
 import sqlalchemy as sa
 
 from muscle_core.actions.datasets import load_samples
-from muscle_core.actions.evaluate import check_unchanged, tokenizer_of
+from muscle_core.actions.evaluate import EvaluationOptions, check_unchanged, evaluate, tokenizer_of
 from muscle_core.actions.models import build_version, check_new_version, free_name
 from muscle_core.compat.config import CompatConfig, TaskConfig
 from muscle_core.errors import Cancelled, ConfigError, ModelError, StoreError
@@ -29,14 +30,19 @@ from muscle_core.store import (
     get_dataset,
     get_version,
     made_by,
+    read_predictions,
     require_weights,
     spec_of,
 )
 from muscle_core.store.tables import new_id
+from muscle_core.tasks import task_of
 
 StepRecord = dict[str, float]
 Report = Callable[[StepRecord], None]
 ShouldStop = Callable[[], bool]
+Stage = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
+
+STORES = "teachers"  # folder of the workspace with what teachers said, shared by all trainings
 
 
 def train_task(
@@ -64,19 +70,24 @@ def train_task(
         split: split to train on.
         role: role of the new version.
         parent: version it follows.
-        run_id: id of the training run (a job's id); drawn by default.
+        run_id: id of the training run (a job's id); drawn by default. A training that was stopped or killed goes on
+            from its last checkpoint when it is called again with the same id and options.
         report: called after every step.
         should_stop: asked after every step.
 
     Raises:
         StoreError, ConfigError, ModelError, DataError: the inputs cannot be used.
-        Cancelled: `should_stop` said so; nothing was kept.
+        JobError: loss or gradient is not finite.
+        Cancelled: `should_stop` said so; the checkpoint is kept.
     """
+    finished = _finished(workspace, run_id)
+    if finished is not None:
+        return finished
     dataset = get_dataset(workspace, dataset_name)
     samples = load_samples(workspace, dataset, split)
     parent_id = check_new_version(workspace, name, role, parent)
     spec = _base_to_train(workspace, base)
-    from muscle_core.compat.trainer import fit_task_adapter
+    from muscle_core.compat.fit import fit_task_adapter
 
     run = run_id or new_id()
     with _metrics_file(workspace, run) as stream:
@@ -86,6 +97,7 @@ def train_task(
             dataset.template,
             config,
             workspace.path(f"adapters/{run}"),
+            checkpoints=_checkpoints(workspace, run),
             report=_recorded(stream, report),
             should_stop=should_stop,
         )
@@ -114,8 +126,10 @@ def train_compat(
     split: str = "train",
     name: str | None = None,
     limit: int | None = None,
+    validation_split: str = "validation",
     run_id: str | None = None,
     report: Report = lambda record: None,
+    report_stage: Stage = lambda stage, done, total: None,
     should_stop: ShouldStop = lambda: False,
 ) -> ModelVersion:
     """Train a compatibility adapter on the new version's base and add the result as a model version.
@@ -129,21 +143,32 @@ def train_compat(
         split: split to train on; must not be the one that is compared later.
         name: name of the new version; made from new version, strategy and seed by default.
         limit: only the first samples of the split.
-        run_id: id of the training run (a job's id); drawn by default.
+        validation_split: split for early stopping, where `config.validation_every` asks for it.
+        run_id: see `train_task`.
         report: called after every step.
+        report_stage: called during what goes before the steps: asking the teachers, evaluating the validation split.
         should_stop: asked after every step.
 
     Raises:
         StoreError, ConfigError, ModelError, DataError: the inputs cannot be used.
-        Cancelled: `should_stop` said so; nothing was kept.
+        JobError: loss or gradient is not finite.
+        Cancelled: `should_stop` said so; the checkpoint is kept.
     """
+    finished = _finished(workspace, run_id)
+    if finished is not None:
+        return finished
     old, new, dataset = check_compat(workspace, old_name, new_name, dataset_name, config)
     if name is not None:
         check_new_version(workspace, name, "compat", None)
     wanted = check_name(name or f"{new.name}-{config.strategy}-s{config.seed}", "model version")
     samples = load_samples(workspace, dataset, split, limit)
     old_spec, new_spec = _unchanged_spec(workspace, old), _unchanged_spec(workspace, new)
-    from muscle_core.compat.trainer import fit_compat_adapter
+    validation = None
+    if config.validation_every:
+        if validation_split == split:
+            raise ConfigError(f"early stopping needs another split than {split!r}, which is trained on.")
+        validation = _validation(workspace, old, new, dataset, validation_split, report_stage, should_stop)
+    from muscle_core.compat.fit import fit_compat_adapter
 
     run = run_id or new_id()
     with _metrics_file(workspace, run) as stream:
@@ -154,7 +179,11 @@ def train_compat(
             dataset.template,
             config,
             workspace.path(f"adapters/{run}"),
+            stores=workspace.path(STORES),
+            checkpoints=_checkpoints(workspace, run),
+            validation=validation,
             report=_recorded(stream, report),
+            report_teacher=lambda name, done, total: report_stage(f"asking the {name} version", done, total),
             should_stop=should_stop,
         )
     return _finish(
@@ -251,12 +280,66 @@ def _unchanged_spec(workspace: Workspace, version: ModelVersion) -> ModelSpec:
     return spec
 
 
+def _finished(workspace: Workspace, run_id: str | None) -> ModelVersion | None:
+    """What a run has made already; a job may have been stopped after its training."""
+    if run_id is None:
+        return None
+    with workspace.reading() as session:
+        training = session.get(TrainingRun, run_id)
+        return None if training is None else session.get(ModelVersion, training.result_version_id)
+
+
+def _validation(
+    workspace: Workspace,
+    old: ModelVersion,
+    new: ModelVersion,
+    dataset: Dataset,
+    split: str,
+    report: Stage,
+    should_stop: ShouldStop,
+) -> Any:
+    """What both versions reach on a split (a `Validation`); their answers are kept, and asked for once."""
+    from muscle_core.compat.early_stopping import Validation, value_of
+
+    samples = load_samples(workspace, dataset, split)
+    values = []
+    for version in (old, new):
+        stage = f"evaluating {version.name} ({split})"
+        run = evaluate(
+            workspace,
+            version.name,
+            dataset.name,
+            split=split,
+            report=lambda done, total, stage=stage: report(stage, done, total),  # type: ignore[misc]
+            should_stop=should_stop,
+        )
+        rows = read_predictions(workspace.path(run.path)).to_dict("records")
+        values.append({row["sample_id"]: value_of(row) for row in rows})
+    decoding = EvaluationOptions().decoding_of(dataset)
+    return Validation(samples, task_of(dataset.task_kind), dataset.template, decoding, *values)
+
+
+def _checkpoints(workspace: Workspace, run_id: str) -> Path:
+    return workspace.path(f"jobs/{run_id}/checkpoints")
+
+
 def _metrics_file(workspace: Workspace, run_id: str) -> IO[str]:
-    return (workspace.job_folder(run_id) / "metrics.jsonl").open("w", buffering=1)
+    return (workspace.job_folder(run_id) / "metrics.jsonl").open("a+", buffering=1)
 
 
 def _recorded(stream: IO[str], report: Report) -> Report:
+    """Write every step's record; a training that goes on from a checkpoint writes over the steps it repeats."""
+    started = False
+
     def record(step: StepRecord) -> None:
+        nonlocal started
+        if not started:
+            stream.seek(0)
+            lines = stream.read().split("\n")[:-1]
+            kept = [line for line in lines if json.loads(line)["step"] < step["step"]]
+            stream.truncate(0)
+            stream.writelines(line + "\n" for line in kept)
+            started = True
         values = {k: (None if isinstance(v, float) and math.isnan(v) else v) for k, v in step.items()}
         stream.write(json.dumps(values) + "\n")
         report(step)
@@ -281,13 +364,15 @@ def _finish(
     new: ModelVersion | None = None,
     limit: int | None = None,
 ) -> ModelVersion:
-    """Add the trained adapter as a version with its training run; a stopped run leaves nothing behind.
+    """Add the trained adapter as a version with its training run; a stopped run leaves its checkpoint behind.
 
     The version gets a running number where its name was taken during the training.
     """
     if result.stopped:
-        shutil.rmtree(result.adapter, ignore_errors=True)
-        raise Cancelled(f"the training of {name!r} was stopped after {result.steps:,} steps; nothing was kept.")
+        raise Cancelled(
+            f"the training of {name!r} was stopped after {result.steps:,} steps; its checkpoint is kept, and resuming "
+            "the job goes on from there."
+        )
     compat = config if isinstance(config, CompatConfig) else None
     training = TrainingRun(
         id=run_id,
@@ -305,6 +390,10 @@ def _finish(
         summary={
             "steps": result.steps,
             "seconds": result.seconds,
+            "teacher_seconds": result.teacher_seconds,
+            "truncated": result.truncated,
+            "best_step": result.best_step,
+            "padded": result.padded,
             "old_share": None if math.isnan(result.old_share) else result.old_share,
             "loss": result.last["loss"],
             "token_accuracy": result.last["token_accuracy"],

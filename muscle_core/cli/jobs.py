@@ -10,7 +10,7 @@ import typer
 from muscle_core.cli.shared import print_table, workspace_here
 
 app = typer.Typer()
-jobs_app = typer.Typer(no_args_is_help=True, help="Background work: list, show, cancel.")
+jobs_app = typer.Typer(no_args_is_help=True, help="Background work: list, show, cancel, resume.")
 
 
 @jobs_app.command("list")
@@ -50,6 +50,14 @@ def jobs_cancel(job_id: str) -> None:
     workspace = workspace_here()
     request_cancel(workspace, job_id)
     print(get_job(workspace, job_id).state)
+
+
+@jobs_app.command("resume")
+def jobs_resume(job_id: str) -> None:
+    """Queue a cancelled, failed or lost job again; a training goes on from its last checkpoint."""
+    from muscle_core.actions.background import resume_job
+
+    print(f"queued {resume_job(workspace_here(), job_id).id[:8]}")
 
 
 @app.command("worker")

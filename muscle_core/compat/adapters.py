@@ -1,18 +1,17 @@
-"""Where an adapter starts, and the frozen teachers it learns from."""
+"""Where an adapter starts, and how it is saved."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import PreTrainedTokenizerBase
 
 from muscle_core.compat.config import CompatConfig, TrainOptions
 from muscle_core.errors import ConfigError, ModelError
 from muscle_core.models.load import (
     check_adapter,
-    load_model,
     load_tokenizer,
     put_adapter,
     shared_base,
@@ -21,15 +20,11 @@ from muscle_core.models.load import (
 from muscle_core.models.spec import ModelSpec, base_fingerprint, write_base_record
 
 
-class Teachers(NamedTuple):
-    """The frozen task models of both versions, in evaluation mode."""
-
-    old: Any
-    new: Any
-
-
-def check_same_tokenizer(old: ModelSpec, new: ModelSpec) -> None:
+def check_same_tokenizer(old: ModelSpec, new: ModelSpec) -> PreTrainedTokenizerBase:
     """Refuse two versions whose tokenizers differ: their token distributions cannot be compared.
+
+    Returns:
+        The new version's tokenizer.
 
     Raises:
         ModelError: naming both versions (paper.md, Words: the method assumes one vocabulary).
@@ -41,6 +36,7 @@ def check_same_tokenizer(old: ModelSpec, new: ModelSpec) -> None:
             "split texts differently. MUSCLE compares both versions token by token, so both must share one "
             "tokenizer. Choose two versions of the same family."
         )
+    return second
 
 
 def fresh_adapter(base: ModelSpec, options: TrainOptions) -> PeftModel:
@@ -84,25 +80,6 @@ def compat_student(old: ModelSpec, new: ModelSpec, config: CompatConfig) -> Peft
     base = shared_base(new)
     check_adapter(ModelSpec(new.base, new.revision, source.adapter), base, other_base_is_fine=source is old)
     return put_adapter(base, folder, is_trainable=True)
-
-
-def load_teachers(old: ModelSpec, new: ModelSpec) -> Teachers:
-    """Load both task models, frozen and in evaluation mode; the new one shares its base with the student.
-
-    Raises:
-        ModelError: vocabularies of different size.
-    """
-    teachers = Teachers(old=load_model(old), new=load_model(new))
-    sizes = [teacher.config.vocab_size for teacher in teachers]
-    if sizes[0] != sizes[1]:
-        raise ModelError(
-            f"the output vocabularies differ: {old.base!r} has {sizes[0]:,} entries, {new.base!r} {sizes[1]:,}. "
-            "MUSCLE needs one vocabulary."
-        )
-    for teacher in teachers:
-        teacher.requires_grad_(False)
-        teacher.eval()
-    return teachers
 
 
 def save_adapter(student: PeftModel, base: ModelSpec, out: Path) -> None:

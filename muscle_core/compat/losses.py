@@ -1,14 +1,62 @@
-"""The MUSCLE loss: per answer token, forward KL to the teacher that the mask selects (paper.md, Training, 3)."""
+"""The loss of answer tokens, computed in chunks with its own gradient (paper.md, Training, 3).
+
+Only one chunk of logits exists at a time: student and teachers come as final hidden states, which are projected chunk
+by chunk, and only where a teacher's divergence is asked for. The gradient is computed in the same pass.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import linear
 
-from muscle_core.compat.masks import MASKS, TokenStatistics
-from muscle_core.scoring.loglikelihood import gold_loglikelihood
+from muscle_core.compat.strategies import Strategy, TokenStatistics, TokenWeights
+
+CHUNK_LOGITS = 4_000_000  # logits a chunk may hold (16 MB); larger ones were not faster
+
+
+class Head(NamedTuple):
+    """The output projection of a model; None for states that are logits already.
+
+    Attributes:
+        weight: [vocabulary, width] or None.
+        bias: [vocabulary] or None.
+    """
+
+    weight: torch.Tensor | None
+    bias: torch.Tensor | None = None
+
+    def __call__(self, states: torch.Tensor) -> torch.Tensor:
+        """Logits of states [tokens, width], in float32 and in memory of their own."""
+        if self.weight is None:
+            return states.float().clone()
+        return linear(states, self.weight, self.bias).float()
+
+    def back(self, gradient: torch.Tensor) -> torch.Tensor:
+        """Gradient of the states from that of the logits."""
+        return gradient if self.weight is None else gradient.to(self.weight.dtype) @ self.weight
+
+    def vocabulary(self, states: torch.Tensor) -> int:
+        """Number of logits of each of these states."""
+        return int(states.shape[1] if self.weight is None else self.weight.shape[0])
+
+
+class TeacherTokens(NamedTuple):
+    """What a frozen teacher says about answer tokens.
+
+    Attributes:
+        head: its output projection.
+        states: final hidden states [tokens, width of the teacher].
+        argmax: its most likely token ids [tokens].
+        gold: its log-likelihood of the gold tokens, in nats [tokens].
+    """
+
+    head: Head
+    states: torch.Tensor
+    argmax: torch.Tensor
+    gold: torch.Tensor
 
 
 class LossParts(NamedTuple):
@@ -17,98 +65,176 @@ class LossParts(NamedTuple):
     Attributes:
         loss: differentiable sum of the token losses, in nats.
         tokens: number of answer tokens.
-        old_tokens: tokens that follow the old teacher.
+        old_tokens: tokens that the old teacher has a weight for.
+        new_tokens: tokens that the new teacher has a weight for.
         correct_tokens: tokens whose student argmax is the gold token.
-        kl_old: sum of KL(old || student).
-        kl_new: sum of KL(new || student).
+        kl_old: sum of KL(old || student) over `old_tokens`, not weighted.
+        kl_new: sum of KL(new || student) over `new_tokens`, not weighted.
     """
 
     loss: torch.Tensor
     tokens: int
     old_tokens: int
+    new_tokens: int
     correct_tokens: int
     kl_old: float
     kl_new: float
 
 
-def forward_kl(teacher: torch.Tensor, student: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
-    """KL(teacher || student) of each token.
+def distillation_loss(
+    states: torch.Tensor,
+    head: Head,
+    gold: torch.Tensor,
+    row: torch.Tensor,
+    teachers: Mapping[str, TeacherTokens],
+    strategy: Strategy,
+    *,
+    temperature: float = 1.0,
+    chunk_logits: int = CHUNK_LOGITS,
+) -> LossParts:
+    """Loss of one forward pass.
 
     Args:
-        teacher: logits [tokens, vocabulary], no gradient.
-        student: logits [tokens, vocabulary].
-        temperature: divides both; the result is multiplied by its square so that gradients keep their size.
-
-    Returns:
-        Divergence in nats, [tokens].
+        states: final hidden states of the student at the answer tokens [tokens, width], with gradient.
+        head: the student's output projection; frozen.
+        gold: gold token ids [tokens].
+        row: sample number of each token [tokens].
+        teachers: by "old" and "new", at least those that the strategy names.
+        strategy: gives every token its weights, without gradient.
+        temperature: divides the logits of student and teacher before the divergence, which is multiplied by its
+            square so that gradients keep their size; the cross-entropy is not touched by it.
+        chunk_logits: logits a chunk may hold.
     """
-    log_teacher = torch.log_softmax(teacher / temperature, dim=-1)
-    log_student = torch.log_softmax(student / temperature, dim=-1)
-    return (log_teacher.exp() * (log_teacher - log_student)).sum(dim=-1) * temperature**2
+    with torch.no_grad():
+        sums, gradient = _in_chunks(states.detach(), head, gold, row, teachers, strategy, temperature, chunk_logits)
+    loss = sums.pop("loss").float()
+    attached: torch.Tensor = _WithGradient.apply(states, loss, gradient)
+    counts = {name: float(value) for name, value in sums.items()}
+    return LossParts(
+        loss=attached,
+        tokens=gold.numel(),
+        old_tokens=int(counts["old_tokens"]),
+        new_tokens=int(counts["new_tokens"]),
+        correct_tokens=int(counts["correct_tokens"]),
+        kl_old=counts["kl_old"],
+        kl_new=counts["kl_new"],
+    )
 
 
-def token_statistics(
-    student: torch.Tensor, old: torch.Tensor, gold: torch.Tensor, row: torch.Tensor
+class _WithGradient(torch.autograd.Function):
+    """A loss whose gradient is known already."""
+
+    @staticmethod
+    def forward(ctx: Any, states: torch.Tensor, loss: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(gradient)
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *outputs: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * outputs[0], None, None
+
+
+def _in_chunks(
+    states: torch.Tensor,
+    head: Head,
+    gold: torch.Tensor,
+    row: torch.Tensor,
+    teachers: Mapping[str, TeacherTokens],
+    strategy: Strategy,
+    temperature: float,
+    chunk_logits: int,
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """Sums over all tokens, in float64, and the gradient of the loss with regard to the states."""
+    names = ("loss", "old_tokens", "new_tokens", "correct_tokens", "kl_old", "kl_new")
+    sums = {name: torch.zeros((), dtype=torch.float64, device=states.device) for name in names}
+    gradient = torch.empty_like(states)
+    size = max(1, chunk_logits // head.vocabulary(states))
+    chunks = [slice(start, start + size) for start in range(0, len(gold), size)]
+    # Weights that depend on whole answers need all logits once before: projected twice, they are never kept.
+    known = None
+    if strategy.whole_answers:
+        looks = [_look(head(states[chunk]), gold[chunk]) for chunk in chunks]
+        argmax, likelihood = (torch.cat(parts) for parts in zip(*looks, strict=True))
+        known = strategy.weigh(_statistics(gold, row, argmax, likelihood, teachers, slice(None)))
+    for chunk in chunks:
+        logits = head(states[chunk])
+        argmax, likelihood = _look(logits, gold[chunk])
+        if known is not None:
+            weights = TokenWeights(*(weight[chunk] for weight in known))
+        else:
+            weights = strategy.weigh(_statistics(gold[chunk], row[chunk], argmax, likelihood, teachers, chunk))
+        sums["correct_tokens"] += (argmax == gold[chunk]).sum()
+        sums["loss"] += (weights.gold * -likelihood).double().sum()
+        slope = _add_divergences(logits, weights, teachers, chunk, temperature, sums)
+        if weights.gold.any():
+            own = torch.softmax(logits, dim=-1)
+            own[torch.arange(len(own)), gold[chunk]] -= 1.0
+            slope = slope.add_(own.mul_(weights.gold[:, None]))
+        gradient[chunk] = head.back(slope)
+    return sums, gradient
+
+
+def _look(logits: torch.Tensor, gold: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The most likely token, and the log-likelihood of the gold one.
+
+    Written as z - logsumexp(z): torch's CPU log_softmax is biased by about 1.5e-5 a token (speed.md, 1).
+    """
+    return logits.argmax(dim=-1), logits.gather(1, gold[:, None])[:, 0] - logits.logsumexp(dim=-1)
+
+
+def _statistics(
+    gold: torch.Tensor,
+    row: torch.Tensor,
+    argmax: torch.Tensor,
+    likelihood: torch.Tensor,
+    teachers: Mapping[str, TeacherTokens],
+    chunk: slice,
 ) -> TokenStatistics:
-    """What the masks look at, from logits [tokens, vocabulary]."""
-    student = student.detach()
+    old = teachers.get("old")
     return TokenStatistics(
         gold=gold,
         row=row,
-        student_argmax=student.argmax(dim=-1),
-        old_argmax=old.argmax(dim=-1),
-        student_gold=gold_loglikelihood(student, gold),
-        old_gold=gold_loglikelihood(old, gold),
+        student_argmax=argmax,
+        student_gold=likelihood,
+        old_argmax=torch.zeros_like(gold) if old is None else old.argmax[chunk],
+        old_gold=torch.zeros_like(likelihood) if old is None else old.gold[chunk],
     )
 
 
-def muscle_loss(
-    student: torch.Tensor,
-    old: torch.Tensor,
-    new: torch.Tensor,
-    gold: torch.Tensor,
-    row: torch.Tensor,
-    *,
-    strategy: str,
-    temperature: float = 1.0,
-) -> LossParts:
-    """Masked distillation of one forward pass.
-
-    Args:
-        student: logits of the student [tokens, vocabulary], with gradient.
-        old: logits of the old teacher [tokens, vocabulary].
-        new: logits of the new teacher [tokens, vocabulary].
-        gold: gold token ids [tokens].
-        row: sample number of each token [tokens].
-        strategy: a key of `MASKS`.
-        temperature: see `forward_kl`.
-    """
-    with torch.no_grad():
-        to_old = MASKS[strategy](token_statistics(student, old, gold, row))
-        chosen = torch.where(to_old[:, None], old, new)
-    divergence = forward_kl(chosen, student, temperature)
-    with torch.no_grad():
-        detached = student.detach()
-        kl_old = forward_kl(old, detached).sum()
-        kl_new = forward_kl(new, detached).sum()
-    return LossParts(
-        loss=divergence.sum(),
-        tokens=gold.numel(),
-        old_tokens=int(to_old.sum()),
-        correct_tokens=int((detached.argmax(dim=-1) == gold).sum()),
-        kl_old=float(kl_old),
-        kl_new=float(kl_new),
-    )
-
-
-def gold_loss(student: torch.Tensor, gold: torch.Tensor) -> LossParts:
-    """Plain cross-entropy on the gold tokens: task adapters and the `cross_entropy` baseline."""
-    nan = float("nan")
-    return LossParts(
-        loss=cross_entropy(student, gold, reduction="sum"),
-        tokens=gold.numel(),
-        old_tokens=0,
-        correct_tokens=int((student.detach().argmax(dim=-1) == gold).sum()),
-        kl_old=nan,
-        kl_new=nan,
-    )
+def _add_divergences(
+    logits: torch.Tensor,
+    weights: TokenWeights,
+    teachers: Mapping[str, TeacherTokens],
+    chunk: slice,
+    temperature: float,
+    sums: dict[str, torch.Tensor],
+) -> torch.Tensor:
+    """Add the divergences of a chunk to the sums; returns their gradient with regard to the logits."""
+    if not any(weight.any() for weight in (weights.old, weights.new)):
+        return torch.zeros_like(logits)
+    log_student = logits / temperature
+    log_student -= log_student.logsumexp(dim=-1, keepdim=True)
+    # d KL / d logits = T * (softmax(student / T) - softmax(teacher / T)), with the factor T squared in it.
+    slope = log_student.exp().mul_(((weights.old + weights.new) * temperature)[:, None])
+    for name, weight in (("old", weights.old), ("new", weights.new)):
+        chosen = weight.nonzero()[:, 0]
+        sums[f"{name}_tokens"] += len(chosen)
+        if not len(chosen):
+            continue
+        teacher = teachers[name]
+        everything = len(chosen) == len(weight)
+        states = teacher.states[chunk]
+        log_teacher = teacher.head(states if everything else states[chosen]).div_(temperature)
+        log_teacher -= log_teacher.logsumexp(dim=-1, keepdim=True)
+        likelihood = log_teacher.exp()
+        log_teacher -= log_student if everything else log_student[chosen]
+        divergence = log_teacher.mul_(likelihood).sum(dim=-1) * temperature**2
+        sums[f"kl_{name}"] += divergence.double().sum()
+        sums["loss"] += (weight[chosen] * divergence).double().sum()
+        likelihood.mul_((weight[chosen] * temperature)[:, None])
+        if everything:
+            slope -= likelihood
+        else:
+            slope.index_add_(0, chosen, likelihood, alpha=-1.0)
+    return slope

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from muscle_core.compat.trainer import fit_task_adapter
+from muscle_core.compat.fit import fit_task_adapter
 from muscle_core.datasets import build_samples
 from muscle_core.demo.bases import build_tokenizer, pretrain_base
 from muscle_core.demo.recipe import BASES, TASK_ADAPTERS, TASK_KINDS, TASKS, TEMPLATES, VERSIONS

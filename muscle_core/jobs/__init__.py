@@ -8,6 +8,7 @@ from muscle_core.jobs.queue import (
     get_job,
     list_jobs,
     request_cancel,
+    resume,
     submit,
     write_progress,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "get_job",
     "list_jobs",
     "request_cancel",
+    "resume",
     "run_worker",
     "submit",
     "worker_alive",

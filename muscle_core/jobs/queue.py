@@ -1,7 +1,8 @@
-"""The job queue: submit, claim, beat, finish, cancel. Every change is one transaction.
+"""The job queue: submit, claim, beat, finish, cancel, resume. Every change is one transaction.
 
-States: queued -> running -> succeeded | failed; running -> cancelling -> cancelled; a job whose worker died
-becomes lost. A claim draws a new token, and only its holder may write progress or an end afterwards.
+States: queued -> running -> succeeded | failed; running -> cancelling -> cancelled; a job whose worker died becomes
+lost. What was cancelled, failed or lost can be queued again. A claim draws a new token, and only its holder may write
+progress or an end afterwards.
 """
 
 from __future__ import annotations
@@ -147,6 +148,35 @@ def request_cancel(workspace: Workspace, job_id: str) -> None:
             .where(Job.id == job.id, Job.state == "running")
             .values(state="cancelling", cancel_requested=True)
         )
+
+
+def resume(workspace: Workspace, job_id: str) -> Job:
+    """Queue a job again that was cancelled, has failed or was lost; it goes on from what is kept of it.
+
+    Raises:
+        JobError: there is no such job, it is under way or has succeeded, or the same work is under way in another job.
+    """
+    job = get_job(workspace, job_id)
+    try:
+        with workspace.writing() as session:
+            changed = session.execute(
+                sa.update(Job)
+                .where(Job.id == job.id, Job.state.in_(("cancelled", "failed", "lost")))
+                .values(
+                    state="queued",
+                    cancel_requested=False,
+                    progress={},
+                    error=None,
+                    traceback=None,
+                    started_at=None,
+                    finished_at=None,
+                )
+            )
+            if not changed.rowcount:  # type: ignore[attr-defined]
+                raise JobError(f"job {job.id[:8]} is {job.state}; only cancelled, failed and lost jobs can be resumed.")
+    except sa.exc.IntegrityError as error:
+        raise JobError(f"the work of job {job.id[:8]} is already under way in another job.") from error
+    return get_job(workspace, job.id)
 
 
 def mark_lost(workspace: Workspace) -> int:

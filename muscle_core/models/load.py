@@ -142,6 +142,11 @@ def shared_base(spec: ModelSpec) -> PreTrainedModel:
     return copy.deepcopy(base, memo={id(tensor): tensor for tensor in tensors})
 
 
+def forget_bases() -> None:
+    """Let go of bases kept in memory, whose room is free once nobody uses them; they load again."""
+    _cached_base.cache_clear()
+
+
 def load_model(spec: ModelSpec) -> PreTrainedModel | PeftModel:
     """Load a model version for inference: the shared base, with its adapter where it has one.
 

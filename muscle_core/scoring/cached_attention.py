@@ -41,6 +41,11 @@ class KeyValueStore:
         self.fresh_start = self.start
         self.visible = torch.zeros(0)
 
+    @property
+    def reach(self) -> int:
+        """Tokens that the last token of the longest row may see."""
+        return int(self.visible.shape[-1])
+
     def begin_prompts(self, lengths: torch.Tensor, width: int) -> None:
         """Prepare a pass over left-padded prompts of the given lengths [rows]."""
         self.fresh, self.fresh_start = {}, width - lengths

@@ -57,7 +57,7 @@ def answer_logits(model: Any, batch: PaddedBatch) -> tuple[torch.Tensor, torch.T
     selected = labels != -100
     # The head runs only at positions where some row has an answer token: the vocabulary is the larger cost.
     keep = selected.any(dim=0).nonzero()[:, 0]
-    options = {"logits_to_keep": keep} if _takes_positions(model) else {}
+    options = {"logits_to_keep": keep} if takes_positions(model) else {}
     logits = model(
         input_ids=batch.input_ids.to(where), attention_mask=batch.attention_mask.to(where), use_cache=False, **options
     ).logits
@@ -67,7 +67,8 @@ def answer_logits(model: Any, batch: PaddedBatch) -> tuple[torch.Tensor, torch.T
     return logits[selected[:, keep]].float(), labels[selected], rows[selected]
 
 
-def _takes_positions(model: Any) -> bool:
+def takes_positions(model: Any) -> bool:
+    """Whether the model can be told at which positions logits are wanted."""
     return "logits_to_keep" in inspect.signature(plain_model(model).forward).parameters
 
 

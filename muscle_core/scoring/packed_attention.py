@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from muscle_core.scoring.packing import Layout
+from muscle_core.scoring.packing import Layout, Lines
 from muscle_core.scoring.probe import NotPackableError
 
 NAME = "muscle_packed"
@@ -23,12 +23,12 @@ _UNKNOWN_OPTIONS = ("softcap", "s_aux", "position_bias", "head_mask")
 _WINDOWS = ("sliding_window", "attention_chunk_size")
 
 
-class _Masked(Protocol):
+class _OwnPass(Protocol):
     @property
-    def visible(self) -> torch.Tensor: ...
+    def reach(self) -> int: ...
 
 
-_Own = TypeVar("_Own", bound=_Masked)
+_Own = TypeVar("_Own", bound=_OwnPass)
 
 
 def require_plain_attention(
@@ -38,7 +38,7 @@ def require_plain_attention(
 
     Args:
         module: the layer.
-        own: what our own passes hand through the model, with the mask of the pass; None if it did not arrive.
+        own: what our own passes hand through the model; None if it did not arrive.
         attention_mask: the model's own mask; our passes hand none in.
         options: further options of the layer.
 
@@ -57,7 +57,7 @@ def require_plain_attention(
     config = getattr(module, "config", None)
     windows = [options.get("sliding_window"), *(getattr(config, name, None) for name in _WINDOWS)]
     window = min((window for window in windows if window), default=None)
-    if window is not None and window < own.visible.shape[-1]:
+    if window is not None and window < own.reach:
         raise NotPackableError(f"the model's attention has a sliding window of {window} tokens")
     return own
 
@@ -70,7 +70,7 @@ def packed_attention(
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
-    layout: Layout | None = None,
+    layout: Layout | Lines | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention of one packed row.
@@ -92,15 +92,17 @@ def packed_attention(
     Raises:
         NotPackableError: the layout did not arrive, or the architecture asks for something else than plain attention.
     """
-    layout = require_plain_attention(module, layout, attention_mask, options)
-    slots = layout.slots
+    own = cast(Layout | Lines, require_plain_attention(module, layout, attention_mask, options))
+    if isinstance(own, Lines):
+        return _line_by_line(query, key, value, scaling, dropout, own), None
+    slots = own.slots
 
     def trees(states: torch.Tensor) -> torch.Tensor:
         return states[0].transpose(0, 1)[slots].transpose(1, 2)  # [trees, heads, width, head size]
 
     queries, keys, values = trees(query), trees(key), trees(value)
-    if layout.prefix:
-        shared_key, shared_value = layout.prefix[int(module.layer_idx)]  # type: ignore[arg-type]
+    if own.prefix:
+        shared_key, shared_value = own.prefix[int(module.layer_idx)]  # type: ignore[arg-type]
         count = len(slots)
         keys = torch.cat([shared_key.expand(count, -1, -1, -1), keys], dim=2)
         values = torch.cat([shared_value.expand(count, -1, -1, -1), values], dim=2)
@@ -108,12 +110,25 @@ def packed_attention(
         queries,
         keys,
         values,
-        attn_mask=layout.visible,
+        attn_mask=own.visible,
         dropout_p=dropout,
         scale=scaling,
         enable_gqa=keys.shape[1] != queries.shape[1],
     )
-    return output.transpose(1, 2)[layout.taken][None], None
+    return output.transpose(1, 2)[own.taken][None], None
+
+
+def _line_by_line(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None, dropout: float, lines: Lines
+) -> torch.Tensor:
+    """One causal call a line: nothing is copied into a padded batch, and no mask is read."""
+    gqa = key.shape[1] != query.shape[1]
+    queries, keys, values = (states.split(lines.lengths, dim=2) for states in (query, key, value))
+    outputs = [
+        scaled_dot_product_attention(*line, None, dropout, True, scale=scaling, enable_gqa=gqa)
+        for line in zip(queries, keys, values, strict=True)
+    ]
+    return torch.cat(outputs, dim=2).transpose(1, 2)
 
 
 AttentionInterface.register(NAME, packed_attention)

@@ -43,7 +43,7 @@ class Tree(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Which tokens of a pass see which.
+    """Which tokens of a pass see which, for trees of any form.
 
     Attributes:
         slots: [trees, width] for each tree the numbers of its tokens in the pass; 0 where it is shorter.
@@ -58,9 +58,33 @@ class Layout(NamedTuple):
     visible: torch.Tensor
     prefix: list[KeysAndValues]
 
+    @property
+    def reach(self) -> int:
+        """Tokens that the last token of the longest tree may see."""
+        return int(self.visible.shape[-1])
+
     def to(self, device: torch.device) -> Layout:
         """The layout on another device; the prefix is there already."""
         return Layout(self.slots.to(device), self.taken.to(device), self.visible.to(device), self.prefix)
+
+
+class Lines(NamedTuple):
+    """The layout of trees with one answer each and no prefix: a token sees all tokens of its tree before it.
+
+    Attributes:
+        lengths: tokens of each tree.
+    """
+
+    lengths: list[int]
+
+    @property
+    def reach(self) -> int:
+        """Tokens that the last token of the longest tree may see."""
+        return max(self.lengths)
+
+    def to(self, device: torch.device) -> Lines:
+        """Itself; there is nothing on a device."""
+        return self
 
 
 class Pass(NamedTuple):
@@ -69,7 +93,7 @@ class Pass(NamedTuple):
     Attributes:
         input_ids: [1, tokens].
         position_ids: [1, tokens].
-        layout: see `Layout`.
+        layout: see `Layout` and `Lines`.
         read: [positions] tokens at which some answer token is predicted, ascending, each once.
         source: [answer tokens] for each answer token the index into `read` where it is predicted.
         target: [answer tokens] ids of the answer tokens: tree by tree, answer by answer.
@@ -77,7 +101,7 @@ class Pass(NamedTuple):
 
     input_ids: torch.Tensor
     position_ids: torch.Tensor
-    layout: Layout
+    layout: Layout | Lines
     read: torch.Tensor
     source: torch.Tensor
     target: torch.Tensor
@@ -161,7 +185,9 @@ def build_pass(trees: Sequence[Tree], chosen: list[int], prefix: Sequence[KeysAn
     )
 
 
-def _layout(trees: Sequence[Tree], prefix: Sequence[KeysAndValues]) -> Layout:
+def _layout(trees: Sequence[Tree], prefix: Sequence[KeysAndValues]) -> Layout | Lines:
+    if not prefix and all(tree.parents == list(range(-1, len(tree.tokens) - 1)) for tree in trees):
+        return Lines([len(tree.tokens) for tree in trees])
     lengths = np.array([len(tree.tokens) for tree in trees])
     width = int(lengths.max())
     taken = np.arange(width) < lengths[:, None]

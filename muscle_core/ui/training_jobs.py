@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from muscle_core.actions.background import resume_job
 from muscle_core.actions.train import read_metrics
 from muscle_core.figures import training_curves
 from muscle_core.jobs import ACTIVE, get_job, list_jobs, request_cancel
@@ -51,6 +52,12 @@ def show(workspace: Workspace) -> None:
     if active and st.button("Cancel this job", icon=":material/stop_circle:", disabled=cancelling):
         request_cancel(workspace, job.id)
         st.rerun()
+    if job.state in ("cancelled", "failed", "lost") and st.button(
+        "Resume this job", icon=":material/play_arrow:", help="A training goes on from its last checkpoint."
+    ):
+        with errors_shown():
+            resume_job(workspace, job.id)
+            st.rerun()
     st.fragment(_panel, run_every="1s" if active else None)(workspace, job.id, active)
     with st.expander(f"All jobs ({len(jobs):,})"):
         st.dataframe(_table(jobs), hide_index=True, height="content", alt="All background jobs, newest first")

@@ -116,7 +116,7 @@ def test_an_adapter_for_another_base_is_refused(trained: Workspace, tiny_bases: 
 def test_all_is_checked_before_training(
     filled: Workspace, monkeypatch: pytest.MonkeyPatch, options: dict, error: type, words: str
 ) -> None:
-    monkeypatch.setattr("muscle_core.compat.trainer.fit_task_adapter", lambda *args, **kwargs: pytest.fail("trained"))
+    monkeypatch.setattr("muscle_core.compat.fit.fit_task_adapter", lambda *args, **kwargs: pytest.fail("trained"))
     given = {"name": "t", "base": "old", **options}
     with pytest.raises(error, match=words):
         train_task(filled, given.pop("name"), given.pop("base"), "choice", TaskConfig(**FAST), **given)
