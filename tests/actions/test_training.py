@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from muscle_core.actions import train
-from muscle_core.actions.compare import compare_trained
+from muscle_core.actions.compare import compare_trained, compare_versions
 from muscle_core.actions.evaluate import evaluate
 from muscle_core.actions.imports import import_predictions
 from muscle_core.actions.models import add_imported_version as import_version
@@ -66,11 +66,61 @@ def test_names_are_numbered_rather_than_overwritten(trained: Workspace) -> None:
         train_compat(trained, "task-old", "task-new", "choice", config, name=names[0])
 
 
-def test_a_stopped_training_leaves_nothing(trained: Workspace) -> None:
+def test_a_stopped_training_goes_on_when_it_is_called_again_with_its_id(trained: Workspace) -> None:
     before = {v.name for v in list_versions(trained)}, sorted(trained.path("adapters").iterdir())
-    with pytest.raises(Cancelled):
-        train_compat(trained, "task-old", "task-new", "choice", CompatConfig(**FAST), should_stop=lambda: True)
+    config = CompatConfig(**FAST)
+
+    def run(**more: object) -> str:
+        version = train_compat(trained, "task-old", "task-new", "choice", config, run_id="r1", **more)
+        return str(get_version(trained, version.name).adapter_fingerprint)
+
+    with pytest.raises(Cancelled, match="stopped after 1 steps; its checkpoint is kept"):
+        run(should_stop=lambda: True)
     assert ({v.name for v in list_versions(trained)}, sorted(trained.path("adapters").iterdir())) == before
+    assert [step["step"] for step in read_metrics(trained, "r1")] == [1]
+    steps: list[float] = []
+    resumed = run(report=lambda step: steps.append(step["step"]))
+    assert steps == [2, 3]
+    assert [step["step"] for step in read_metrics(trained, "r1")] == [1, 2, 3]
+    undisturbed = train_compat(trained, "task-old", "task-new", "choice", config)
+    assert undisturbed.adapter_fingerprint == resumed
+    assert not trained.path("jobs/r1/checkpoints").exists()
+    # After its end, the same id gives what it made.
+    assert run(report=lambda step: pytest.fail("trained again")) == resumed
+
+
+def test_all_strategies_share_what_the_teachers_said(trained: Workspace) -> None:
+    asked: list[str] = []
+    for strategy in ("token_correctness", "always_old", "cross_entropy", "old_correct"):
+        config = CompatConfig(strategy=strategy, **FAST)
+        train_compat(
+            trained,
+            "task-old",
+            "task-new",
+            "choice",
+            config,
+            report_stage=lambda stage, done, total: asked.append(stage) if done == total else None,
+        )
+    assert asked == ["asking the old version", "asking the new version"]
+    assert len([path for path in trained.path(train.STORES).iterdir() if path.is_dir()]) == 2
+
+
+def test_early_stopping_looks_at_another_split(trained: Workspace) -> None:
+    config = CompatConfig(validation_every=1, patience=1, **FAST)
+    with pytest.raises(ConfigError, match="needs another split than 'train'"):
+        train_compat(trained, "task-old", "task-new", "choice", config, validation_split="train")
+    with pytest.raises(StoreError, match="validation"):
+        train_compat(trained, "task-old", "task-new", "choice", config)
+    version = train_compat(trained, "task-old", "task-new", "choice", config, validation_split="test")
+    run = next(run for run in list_training_runs(trained) if run.result_version_id == version.id)
+    first = read_metrics(trained, run.id)[0]
+    assert first["validation_quality"] <= 1
+    assert run.summary["best_step"] in (1, 2, 3)
+    # The best adapter is what was saved: evaluated as usual, it flips as often as that look said.
+    best = read_metrics(trained, run.id)[run.summary["best_step"] - 1]
+    evaluate(trained, version.name, "choice")
+    found = compare_versions(trained, "task-old", version.name, "choice")
+    assert found.nfr.value == pytest.approx(best["validation_harm"])
 
 
 def test_other_tokenizers_are_refused_before_anything_is_written(

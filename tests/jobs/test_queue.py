@@ -139,3 +139,39 @@ def test_a_lost_job_takes_no_more_words_from_its_old_child(store: Workspace) -> 
     assert not queue.write_progress(store, job.id, job.token, {"done": 2})
     queue.finish(store, job.id, job.token, "succeeded")
     assert queue.get_job(store, job.id).state == "lost"
+
+
+@pytest.mark.parametrize("end", ["cancelled", "failed", "lost"])
+def test_a_job_that_did_not_succeed_can_be_queued_again(store: Workspace, end: str) -> None:
+    job_id = queue.submit(store, "evaluate", "t", {"a": 1}).job_id
+    first = queue.claim(store, "w")
+    assert first is not None
+    queue.finish(store, first.id, first.token, end, error="why")
+    queue.resume(store, job_id[:8])
+    again = queue.claim(store, "w2")
+    assert again is not None
+    assert (again.id, again.state, again.error, again.cancel_requested) == (job_id, "running", None, False)
+    assert again.token != first.token
+    queue.finish(store, first.id, first.token, "failed", error="late word of the first child")
+    assert queue.get_job(store, job_id).state == "running"
+
+
+def test_jobs_under_way_and_succeeded_ones_are_not_queued_again(store: Workspace) -> None:
+    job_id = queue.submit(store, "evaluate", "t", {}).job_id
+    with pytest.raises(JobError, match="is queued; only cancelled, failed and lost jobs"):
+        queue.resume(store, job_id)
+    job = queue.claim(store, "w")
+    assert job is not None
+    queue.finish(store, job.id, job.token, "succeeded")
+    with pytest.raises(JobError, match="is succeeded"):
+        queue.resume(store, job_id)
+
+
+def test_work_that_is_under_way_in_another_job_is_not_queued_twice(store: Workspace) -> None:
+    first = queue.submit(store, "evaluate", "t", {"same": 1}).job_id
+    queue.request_cancel(store, first)
+    second = queue.submit(store, "evaluate", "t", {"same": 1})
+    assert second.is_new
+    with pytest.raises(JobError, match="already under way in another job"):
+        queue.resume(store, first)
+    assert queue.get_job(store, first).state == "cancelled"
