@@ -3,6 +3,7 @@
 # make lint      ruff and mypy
 # make test-slow the tests that take minutes
 # make bench-eval  our scorer against lm-evaluation-harness, in an environment of its own (docs/benchmarks.md)
+# make bench-train   our training step against a plain loop and TRL's GKDTrainer
 # make bench-growth  cost and memory of our evaluation by number of rows
 # make rebuild-demo  make the demo's weights again from nothing (about 16 minutes)
 
@@ -15,9 +16,10 @@ PORT ?= 8501
 
 BENCH := .venv-bench
 BENCH_STAMP := $(BENCH)/.installed
+BENCH_TRAIN_STAMP := $(BENCH)/.installed-train
 ARGS ?=
 
-.PHONY: demo test test-slow lint rebuild-demo bench-eval bench-growth clean
+.PHONY: demo test test-slow lint rebuild-demo bench-eval bench-train bench-growth clean
 
 # torch first and alone: it decides which build the other packages are resolved against.
 $(STAMP): requirements.txt
@@ -37,6 +39,12 @@ $(BENCH_STAMP): requirements.txt benchmarks/eval/requirements.txt
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r benchmarks/eval/requirements.txt
 	touch $@
 
+$(BENCH_TRAIN_STAMP): requirements.txt benchmarks/train/requirements.txt
+	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r benchmarks/train/requirements.txt
+	touch $@
+
 demo: $(STAMP)
 	$(RUN) -m muscle_core demo
 	@echo
@@ -54,11 +62,20 @@ lint: $(DEV_STAMP)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-rebuild-demo: $(STAMP)
+rebuild-$(BENCH_TRAIN_STAMP): requirements.txt benchmarks/train/requirements.txt
+	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r benchmarks/train/requirements.txt
+	touch $@
+
+demo: $(STAMP)
 	$(RUN) -m muscle_core demo --rebuild
 
 bench-eval: $(BENCH_STAMP)
 	$(BENCH)/bin/python benchmarks/eval/run.py $(ARGS)
+
+bench-train: $(BENCH_TRAIN_STAMP)
+	$(BENCH)/bin/python -m benchmarks.train.run $(ARGS)
 
 bench-growth: $(STAMP)
 	$(RUN) benchmarks/eval/growth.py $(ARGS)

@@ -7,7 +7,7 @@ enter("masking")
 import streamlit as st
 
 from muscle_core.actions.compare import trained_variants
-from muscle_core.ui import masking, picks
+from muscle_core.ui import ablation, masking, picks
 from muscle_core.ui.empty import offer_demo
 from muscle_core.ui.frame import errors_shown, go, plain, workspace
 
@@ -32,6 +32,8 @@ if not variants:
     )
     if st.button("Train a compatibility adapter", type="primary", icon=":material/model_training:"):
         go("training")
+    ablation.show(home, chosen)
     st.stop()
 with errors_shown():
     masking.show(home, chosen, variants)
+ablation.show(home, chosen)

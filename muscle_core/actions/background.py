@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from muscle_core.actions.datasets import check_limit
 from muscle_core.actions.evaluate import EvaluationOptions
 from muscle_core.actions.models import check_new_version
 from muscle_core.actions.train import check_compat, check_held_out
 from muscle_core.compat.config import CompatConfig
+from muscle_core.errors import ConfigError
 from muscle_core.jobs import Submission, ensure_worker, resume, submit
-from muscle_core.store import Job, Workspace, check_split, get_dataset, get_version, require_weights
+from muscle_core.store import Dataset, Job, Workspace, check_split, get_dataset, get_version, require_weights
+
+VALIDATION_SPLIT = "validation"  # what early stopping looks at
+
+
+class Work(NamedTuple):
+    """What a job does: its kind, its title for people, and its payload, which names the same work the same way."""
+
+    kind: str
+    title: str
+    payload: dict[str, Any]
 
 
 def submit_evaluation(
@@ -72,25 +83,64 @@ def submit_compat(
     """
     _, _, dataset = check_compat(workspace, old_name, new_name, dataset_name, config)
     check_held_out(dataset, train_split, test_split)
+    check_validation(dataset, config, train_split, test_split)
     check_limit(limit)
     if name is not None:
         check_new_version(workspace, name, "compat", None)
-    title = f"Train {config.strategy} for {old_name} → {new_name} on {dataset_name}"
-    return _start(
-        workspace,
-        "train_compat",
-        title,
-        {
-            "old": old_name,
-            "new": new_name,
-            "dataset": dataset_name,
-            "train_split": train_split,
-            "test_split": test_split,
-            "name": name,
-            "limit": limit,
-            "options": config.as_dict(),
-        },
+    work = compat_work(
+        old_name,
+        new_name,
+        dataset_name,
+        config,
+        train_split=train_split,
+        test_split=test_split,
+        name=name,
+        limit=limit,
     )
+    return _start(workspace, *work)
+
+
+def compat_work(
+    old_name: str,
+    new_name: str,
+    dataset_name: str,
+    config: CompatConfig,
+    *,
+    train_split: str,
+    test_split: str,
+    name: str | None = None,
+    limit: int | None = None,
+) -> Work:
+    """A compatibility training as a job; nothing is checked or queued here."""
+    title = f"Train {config.strategy}, seed {config.seed}, for {old_name} → {new_name} on {dataset_name}"
+    payload = {
+        "old": old_name,
+        "new": new_name,
+        "dataset": dataset_name,
+        "train_split": train_split,
+        "test_split": test_split,
+        "name": name,
+        "limit": limit,
+        "options": config.as_dict(),
+    }
+    return Work("train_compat", title, payload)
+
+
+def check_validation(dataset: Dataset, config: CompatConfig, train_split: str, test_split: str) -> None:
+    """Early stopping chooses by a split of its own.
+
+    Raises:
+        StoreError: the dataset has no such split.
+        ConfigError: it is also trained or judged on.
+    """
+    if not config.validation_every:
+        return
+    check_split(dataset, VALIDATION_SPLIT)
+    if VALIDATION_SPLIT in (train_split, test_split):
+        raise ConfigError(
+            f"early stopping chooses the adapter by split {VALIDATION_SPLIT!r}, so it can neither be trained on nor "
+            "judge the result. Name another split, or set validation_every=0."
+        )
 
 
 def submit_demo(workspace: Workspace) -> Submission:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import pandas as pd
 import sqlalchemy as sa
 
-from muscle_core.actions.evaluate import EvaluationOptions
+from muscle_core.actions.ensemble import ENSEMBLE_LABEL, ensemble_of
+from muscle_core.actions.question import EvaluationOptions
 from muscle_core.comparison import Comparison, compare, compare_strategies
 from muscle_core.errors import ConfigError, StoreError
 from muscle_core.store import (
@@ -23,10 +24,11 @@ from muscle_core.store import (
     read_predictions,
     runs_of,
 )
+from muscle_core.store.tables import INTERPOLATION
 
 
 class TrainedVariant(NamedTuple):
-    """A compatibility adapter trained for a pair of versions, and its evaluation where there is one."""
+    """A compatibility adapter trained or mixed for a pair of versions, and its evaluation where there is one."""
 
     version: ModelVersion
     training: TrainingRun
@@ -115,12 +117,12 @@ def compare_versions(
 def trained_variants(
     workspace: Workspace, old: ModelVersion, new: ModelVersion, dataset: Dataset, split: str = "test"
 ) -> list[TrainedVariant]:
-    """Compatibility adapters trained for a pair on a dataset, oldest first."""
+    """Compatibility adapters trained or mixed for a pair on a dataset, oldest first."""
     query = (
         sa.select(TrainingRun, ModelVersion)
         .join(ModelVersion, TrainingRun.result_version_id == ModelVersion.id)
         .where(
-            TrainingRun.kind == "compat",
+            TrainingRun.kind.in_(("compat", INTERPOLATION)),
             TrainingRun.old_version_id == old.id,
             TrainingRun.new_version_id == new.id,
             TrainingRun.dataset_id == dataset.id,
@@ -139,9 +141,12 @@ def compare_trained(
 ) -> pd.DataFrame:
     """One row for the plain new version and for each evaluated compatibility adapter of the pair.
 
+    Mixes of adapters are among them, and the ensemble of both versions comes last where it was evaluated.
+
     Returns:
         The frame of `muscle_core.comparison.compare_strategies` by `version`, with strategy, initialisation, seed,
-        steps, the share of tokens aligned to the old model, training seconds and a short label of each variant.
+        steps, the share of tokens aligned to the old model, training seconds and a short label of each variant; None
+        where a variant has no such thing.
 
     Raises:
         StoreError: something is missing; the message says how to make it.
@@ -151,6 +156,10 @@ def compare_trained(
     check_split(dataset, split)
     variants = [v for v in trained_variants(workspace, old, new, dataset, split) if v.run is not None]
     frames = {v.version.name: predictions_of(workspace, v.run) for v in variants if v.run is not None}
+    both = ensemble_of(workspace, old, new)
+    reference = None if both is None else latest_run(workspace, both, dataset, split)
+    if both is not None and reference is not None:
+        frames[both.name] = predictions_of(workspace, reference)
     table = compare_strategies(
         predictions_of(workspace, require_run(workspace, old, dataset, split)),
         predictions_of(workspace, require_run(workspace, new, dataset, split)),
@@ -164,8 +173,12 @@ def compare_trained(
     for column in ("strategy", "initialisation", "seed", "split"):
         table[column] = _objects(getattr(facts.get(name), column, None) for name in table["version"])
     for column in ("steps", "old_share", "seconds"):
-        table[column] = _objects(facts[name].summary[column] if name in facts else None for name in table["version"])
+        known = (facts[name].summary if name in facts else {} for name in table["version"])
+        table[column] = _objects(summary.get(column) for summary in known)
     table["label"] = _objects(_label(name, facts.get(name)) for name in table["version"])
+    table.loc[table["strategy"] == INTERPOLATION, "seed"] = None  # nothing was drawn
+    if both is not None:
+        table.loc[table["version"] == both.name, ["strategy", "label"]] = ENSEMBLE_LABEL
     return table
 
 
@@ -177,4 +190,8 @@ def _objects(values: Iterable[object]) -> pd.Series:
 def _label(name: str, training: TrainingRun | None) -> str:
     if training is None:
         return name
+    if training.kind == INTERPOLATION:
+        parts = training.options
+        share = 100 * parts["share"]
+        return f"interpolation: {100 - share:g} % {parts['first_name']}, {share:g} % {parts['second_name']}"
     return f"{training.strategy}, from {training.initialisation}, seed {training.seed}"

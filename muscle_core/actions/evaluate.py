@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shlex
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from muscle_core.actions.datasets import load_samples
+from muscle_core.actions.question import EvaluationOptions, Question, ask
 from muscle_core.actions.runs import known_run, store_run
-from muscle_core.errors import Cancelled, ConfigError, ModelError
+from muscle_core.errors import Cancelled, ModelError
 from muscle_core.models.spec import (
     ModelSpec,
     adapter_fingerprint,
@@ -20,125 +16,28 @@ from muscle_core.models.spec import (
     check_paths,
     tokenizer_files_fingerprint,
 )
-from muscle_core.scoring.decoding import Decoding
 from muscle_core.scoring.engine import AnswerJob, Engine, local_engine
 from muscle_core.scoring.judging import judge_shards
-from muscle_core.scoring.prediction import sample_content
+from muscle_core.scoring.prediction import Answer, sample_content
 from muscle_core.store import (
-    Dataset,
     EvaluationRun,
     ModelVersion,
     Workspace,
-    get_dataset,
     get_version,
     made_by,
     spec_of,
 )
 from muscle_core.store.answers import AnswerStore
-from muscle_core.tasks import Sample, Task, task_of, template_problem
+from muscle_core.tasks import Sample, Task, task_of
 
 Report = Callable[[int, int], None]  # samples done, samples in all
+# Answers numbered lists of samples, in any order.
+Answering = Callable[[Iterable[tuple[int, Sequence[Sample]]]], Iterator[tuple[int, list[Answer]]]]
+Answered = Iterator[tuple[list[Sample], list[Answer]]]
 _Shard = list[tuple[str, Sample]]  # content and sample
 
 # An evaluation is cut into about 64 shards of so many samples at least and at most; a killed one repeats a shard.
 _SHARDS, _SMALLEST_SHARD, _LARGEST_SHARD = 64, 64, 1024
-
-
-@dataclass(frozen=True)
-class EvaluationOptions:
-    """What may differ from a dataset's own way of asking and judging.
-
-    Attributes:
-        template: prompt template with `{input}`; None for the dataset's.
-        chat: put the prompt into the tokenizer's chat template.
-        scoring: one of the task kind's `scorings`; None for the usual one.
-        encoder: of the scoring "bertscore": folder or hub id.
-    """
-
-    template: str | None = None
-    chat: bool = False
-    scoring: str | None = None
-    encoder: str | None = None
-
-    def as_flags(self) -> str:
-        """The same on the command line, with a space in front."""
-        flags = {"--template": self.template, "--scoring": self.scoring, "--encoder": self.encoder}
-        texts = [f" {flag} {shlex.quote(value)}" for flag, value in flags.items() if value is not None]
-        return "".join(texts) + (" --chat" if self.chat else "")
-
-    def template_of(self, dataset: Dataset) -> str:
-        """The template to use.
-
-        Raises:
-            ConfigError: it cannot be used.
-        """
-        if self.template is None:
-            return dataset.template
-        problem = template_problem(self.template)
-        if problem:
-            raise ConfigError(f"the evaluation on {dataset.name!r} cannot start: {problem}")
-        return self.template
-
-    def decoding_of(self, dataset: Dataset) -> Decoding:
-        """How answers are produced and judged.
-
-        Raises:
-            ConfigError: the task kind has no such scoring, or the encoder is missing or one too many.
-            ModelError: there is no such encoder.
-        """
-        task = task_of(dataset.task_kind)
-        scoring = self.scoring or task.scorings[0]
-        if scoring not in task.scorings:
-            raise ConfigError(f"{task.kind} has no scoring {scoring!r}; known: {', '.join(task.scorings)}")
-        if (scoring == "bertscore") != (self.encoder is not None):
-            raise ConfigError(
-                'the scoring "bertscore" needs an encoder (a folder or hub id), and no other one takes it.'
-            )
-        encoder = None
-        if self.encoder is not None:
-            check_paths(ModelSpec(self.encoder))
-            encoder = base_fingerprint(ModelSpec(self.encoder))
-        stop = tuple(dataset.decoding["stop"])
-        return Decoding(dataset.decoding["max_new_tokens"], stop, self.chat, scoring, encoder)
-
-
-def evaluation_key(
-    version: ModelVersion,
-    tokenizer_files: str,
-    dataset: Dataset,
-    split: str,
-    template: str,
-    decoding: Decoding,
-    first_ids: list[str] | None,
-) -> str:
-    """Hash of all that decides the predictions, and of whose they are.
-
-    Args:
-        version: its name, weights and adapter enter.
-        tokenizer_files: fingerprint of its tokenizer's files.
-        dataset: its id and content enter; the same content under two names is two sets of runs.
-        split: the split.
-        template: the template used.
-        decoding: how answers are produced and scored.
-        first_ids: ids of the samples where only the first of the split are scored: the dataset's fingerprint does not
-            tell the order of rows.
-    """
-    content = [
-        [version.name, version.fingerprint, tokenizer_files],
-        [dataset.id, dataset.fingerprint, template, split, first_ids],
-        decoding.as_dict(),
-    ]
-    return _hash(content)
-
-
-def answers_folder(version: ModelVersion, tokenizer_files: str, template: str, decoding: Decoding) -> str:
-    """Where the answers of a version are kept, relative to the workspace: by weights and way of asking, not by name."""
-    asked = [version.fingerprint, tokenizer_files, template, decoding.answering()]
-    return f"answers/{_hash(asked)[:32]}"
-
-
-def _hash(content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def evaluate(
@@ -174,62 +73,95 @@ def evaluate(
         ModelError: the version has no weights here, or its files have changed since it was added.
         Cancelled: `should_stop` said so; the answers so far are kept.
     """
-    options = options or EvaluationOptions()
-    version, dataset = get_version(workspace, version_name), get_dataset(workspace, dataset_name)
-    template, decoding = options.template_of(dataset), options.decoding_of(dataset)
-    samples = load_samples(workspace, dataset, split, limit)
-    task = task_of(dataset.task_kind)
-    if limit is not None and limit >= dataset.splits[split]:
-        limit = None
-    first_ids = None if limit is None else [sample.id for sample in samples]
+    version = get_version(workspace, version_name)
+    question = ask(workspace, dataset_name, split=split, limit=limit, options=options)
     spec = spec_of(workspace, version)
     check_paths(spec)
     files = tokenizer_files_fingerprint(spec)
-    key = evaluation_key(version, files, dataset, split, template, decoding, first_ids)
+    key = question.key(version, files)
     known = known_run(workspace, key)
     if known is not None:
-        report(len(samples), len(samples))
+        report(len(question.samples), len(question.samples))
         return known
     check_unchanged(version, spec)
 
-    answers = AnswerStore(workspace.path(answers_folder(version, files, template, decoding)))
+    def start() -> Answering:
+        tokenizer = tokenizer_of(version, spec)
+        question.check_chat(tokenizer, version_name)
+        job = AnswerJob(spec, question.dataset.task_kind, question.template, question.decoding)
+        return partial(engine or partial(local_engine, tokenizer=tokenizer), job)
+
+    folder = question.answers_folder(version, files)
+    answered = answer(workspace, version_name, question, folder, start, report=report, should_stop=should_stop)
+    return judge_and_store(workspace, version, question, key, answered)
+
+
+def answer(
+    workspace: Workspace,
+    name: str,
+    question: Question,
+    folder: str,
+    start: Callable[[], Answering],
+    *,
+    report: Report,
+    should_stop: Callable[[], bool],
+) -> Answered:
+    """Answers to all samples: those that are kept already, and what is missing.
+
+    Args:
+        workspace: where answers are kept.
+        name: of the version, for messages.
+        question: what is asked.
+        folder: where its answers are kept, relative to the workspace.
+        start: called where something is missing; checks the rest and gives what answers shards.
+        report: called after every shard of samples.
+        should_stop: asked after every shard.
+
+    Raises:
+        Cancelled: `should_stop` said so; the answers so far are kept.
+    """
+    task, samples = task_of(question.dataset.task_kind), question.samples
+    answers = AnswerStore(workspace.path(folder))
     shards = [[(sample_content(task, sample), sample) for sample in shard] for shard in _shards(task, samples)]
     missing = _missing(shards, answers)
     done = len(samples) - sum(map(len, missing.values()))
-    tokenizer = tokenizer_of(version, spec) if missing else None
-    if tokenizer is not None and decoding.chat and not tokenizer.chat_template:
-        raise ModelError(f"the tokenizer of {version_name!r} has no chat template; evaluate without the chat option.")
+    answering = start() if missing else None
     report(done, len(samples))
-    if missing:
-        engine = engine or partial(local_engine, tokenizer=tokenizer)
-        job = AnswerJob(spec, dataset.task_kind, template, decoding)
+    if answering is not None:
         asked = ((number, [sample for _, sample in shard]) for number, shard in missing.items())
-        for number, given in engine(job, asked):
+        for number, given in answering(asked):
             answers.add([content for content, _ in missing[number]], given)
             done += len(given)
             report(done, len(samples))
             if should_stop() and done < len(samples):
                 raise Cancelled(
-                    f"the evaluation of {version_name!r} was stopped after {done:,} samples; they are kept, and the "
+                    f"the evaluation of {name!r} was stopped after {done:,} samples; they are kept, and the "
                     "next evaluation goes on from there."
                 )
+    return (([sample for _, sample in shard], answers.get(content for content, _ in shard)) for shard in shards)
+
+
+def judge_and_store(
+    workspace: Workspace, version: ModelVersion, question: Question, key: str, answered: Answered
+) -> EvaluationRun:
+    """Judge answers and keep them as a run of a version that is in the workspace."""
     run = EvaluationRun(
         key=key,
         version_id=version.id,
-        dataset_id=dataset.id,
-        split=split,
-        template=template,
-        decoding=decoding.as_dict(),
-        row_limit=limit,
+        dataset_id=question.dataset.id,
+        split=question.split,
+        template=question.template,
+        decoding=question.decoding.as_dict(),
+        row_limit=question.limit,
         origin="evaluated",
         made_by=made_by(),
     )
-    judged = (([sample for _, sample in shard], answers.get(content for content, _ in shard)) for shard in shards)
-    rows = judge_shards(task, judged, decoding.scoring, total=len(samples))
-    if options.encoder is not None:
+    task = task_of(question.dataset.task_kind)
+    rows = judge_shards(task, answered, question.decoding.scoring, total=len(question.samples))
+    if question.encoder is not None:
         from muscle_core.scoring.bertscore import with_bertscore
 
-        rows = with_bertscore(rows, options.encoder)
+        rows = with_bertscore(rows, question.encoder)
     return store_run(workspace, run, rows)
 
 

@@ -70,6 +70,13 @@ def _train_compat(workspace: Workspace, payload: dict[str, Any], progress: _Prog
     from muscle_core.actions.train import train_compat
     from muscle_core.compat.config import CompatConfig
 
+    begun: dict[str, float] = {}  # where this process took up the training, for the time that is left
+
+    def report(step: dict[str, float]) -> None:
+        if not begun:
+            begun.update(since_step=step["step"], since=time.time())
+        progress.write("training", int(step["step"]), int(step["steps"]), loss=step["loss"], **begun)
+
     progress.write("loading models", 0, 1)
     version = train_compat(
         workspace,
@@ -83,7 +90,7 @@ def _train_compat(workspace: Workspace, payload: dict[str, Any], progress: _Prog
         run_id=job_id,
         validation_split=payload.get("validation_split", "validation"),
         report_stage=progress.write,
-        report=lambda step: progress.write("training", int(step["step"]), int(step["steps"]), loss=step["loss"]),
+        report=report,
         should_stop=progress.should_stop,
     )
     evaluation = {"versions": [version.name], "dataset": payload["dataset"], "split": payload["test_split"]}

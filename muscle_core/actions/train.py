@@ -14,8 +14,9 @@ from typing import IO, Any
 import sqlalchemy as sa
 
 from muscle_core.actions.datasets import load_samples
-from muscle_core.actions.evaluate import EvaluationOptions, check_unchanged, evaluate, tokenizer_of
+from muscle_core.actions.evaluate import EvaluationOptions, evaluate
 from muscle_core.actions.models import build_version, check_new_version, free_name
+from muscle_core.actions.pairs import check_pair, unchanged_spec
 from muscle_core.compat.config import CompatConfig, TaskConfig
 from muscle_core.errors import Cancelled, ConfigError, ModelError, StoreError
 from muscle_core.models.spec import ModelSpec, check_paths
@@ -31,8 +32,6 @@ from muscle_core.store import (
     get_version,
     made_by,
     read_predictions,
-    require_weights,
-    spec_of,
 )
 from muscle_core.store.tables import new_id
 from muscle_core.tasks import task_of
@@ -162,7 +161,7 @@ def train_compat(
         check_new_version(workspace, name, "compat", None)
     wanted = check_name(name or f"{new.name}-{config.strategy}-s{config.seed}", "model version")
     samples = load_samples(workspace, dataset, split, limit)
-    old_spec, new_spec = _unchanged_spec(workspace, old), _unchanged_spec(workspace, new)
+    old_spec, new_spec = unchanged_spec(workspace, old), unchanged_spec(workspace, new)
     validation = None
     if config.validation_every:
         if validation_split == split:
@@ -201,6 +200,7 @@ def train_compat(
         old=old,
         new=new,
         limit=limit,
+        validation_split=validation_split if validation is not None else None,
     )
 
 
@@ -213,17 +213,8 @@ def check_compat(
         StoreError: no such version or dataset.
         ModelError: a version without weights, one version twice, or different tokenizers.
     """
-    old, new = get_version(workspace, old_name), get_version(workspace, new_name)
+    old, new = check_pair(workspace, old_name, new_name)
     dataset = get_dataset(workspace, dataset_name)
-    for version in (old, new):
-        require_weights(version)
-    if old.id == new.id:
-        raise ModelError(f"old and new are the same version, {old.name!r}; choose two.")
-    if old.tokenizer_fingerprint != new.tokenizer_fingerprint:
-        raise ModelError(
-            f"the tokenizers of {old.name!r} and {new.name!r} differ. MUSCLE compares both versions token by token, "
-            "so both must share one tokenizer. Choose two versions of the same family."
-        )
     source = {"old": old, "new": new}.get(config.initialisation)
     if source is not None and source.adapter is None:
         raise ModelError(
@@ -265,28 +256,26 @@ def _base_to_train(workspace: Workspace, base: str) -> ModelSpec:
     with contextlib.suppress(StoreError):
         known = get_version(workspace, base)
     if known is not None:
-        return replace(_unchanged_spec(workspace, known), adapter=None)
+        return replace(unchanged_spec(workspace, known), adapter=None)
     path = local_path(base, ModelError)
     spec = ModelSpec(str(path.resolve()) if path.exists() else base)
     check_paths(spec)
     return spec
 
 
-def _unchanged_spec(workspace: Workspace, version: ModelVersion) -> ModelSpec:
-    spec = spec_of(workspace, version)
-    check_paths(spec)
-    check_unchanged(version, spec)
-    tokenizer_of(version, spec)
-    return spec
-
-
 def _finished(workspace: Workspace, run_id: str | None) -> ModelVersion | None:
-    """What a run has made already; a job may have been stopped after its training."""
+    """What a run has made already; a job may have been stopped after its training.
+
+    A kill between the adapter and its record leaves an adapter that nothing refers to; it is removed.
+    """
     if run_id is None:
         return None
     with workspace.reading() as session:
         training = session.get(TrainingRun, run_id)
-        return None if training is None else session.get(ModelVersion, training.result_version_id)
+        if training is not None:
+            return session.get(ModelVersion, training.result_version_id)
+    shutil.rmtree(workspace.path(f"adapters/{run_id}"), ignore_errors=True)
+    return None
 
 
 def _validation(
@@ -363,6 +352,7 @@ def _finish(
     old: ModelVersion | None = None,
     new: ModelVersion | None = None,
     limit: int | None = None,
+    validation_split: str | None = None,
 ) -> ModelVersion:
     """Add the trained adapter as a version with its training run; a stopped run leaves its checkpoint behind.
 
@@ -404,6 +394,7 @@ def _finish(
             old_fingerprint=old.fingerprint if old else None,
             new_fingerprint=new.fingerprint if new else None,
             row_limit=limit,
+            validation_split=validation_split,
         ),
     )
     try:

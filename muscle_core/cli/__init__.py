@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from muscle_core.cli import evaluate, jobs, library, train
+from muscle_core.cli import evaluate, jobs, library, recipes, train
 from muscle_core.errors import MuscleError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -21,6 +21,7 @@ app.add_typer(library.datasets_app, name="datasets")
 app.add_typer(library.runs_app, name="runs")
 app.add_typer(jobs.jobs_app, name="jobs")
 app.add_typer(jobs.app)
+app.add_typer(recipes.app)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from muscle_core.cli.shared import (
     SplitOption,
     TemplateOption,
     print_submission,
+    print_table,
     sample_counter,
     say,
     unescaped,
@@ -95,6 +96,64 @@ def evaluate_command(
             report=sample_counter(version),
         )
         print(f"{version} on {dataset} ({split}): {summary_text(run.summary)}")
+
+
+@app.command("ensemble")
+def ensemble_command(
+    old: str,
+    new: str,
+    dataset: DatasetOption,
+    split: SplitOption = "test",
+    limit: Annotated[int | None, typer.Option(help="Only the first N samples.")] = None,
+    template: TemplateOption = None,
+    chat: ChatOption = False,
+    scoring: ScoringOption = None,
+    encoder: EncoderOption = None,
+) -> None:
+    """Evaluate two versions together (the mean of their token probabilities): the costly upper reference."""
+    from muscle_core.actions.ensemble import ENSEMBLE_LABEL, evaluate_ensemble
+    from muscle_core.actions.evaluate import EvaluationOptions
+
+    run = evaluate_ensemble(
+        workspace_here(),
+        old,
+        new,
+        dataset,
+        split=split,
+        limit=limit,
+        options=EvaluationOptions(unescaped(template), chat, scoring, encoder),
+        report=sample_counter(f"{old} and {new}"),
+    )
+    print(f"{ENSEMBLE_LABEL} on {dataset} ({split}): {summary_text(run.summary)}")
+
+
+@app.command("tokens")
+def tokens_command(
+    old: str,
+    new: str,
+    dataset: DatasetOption,
+    sample: Annotated[list[str], typer.Option(help="Id of a sample of the split; repeatable.")],
+    compat: Annotated[
+        str | None, typer.Option(help="Version that stands for the student; by default the new one.")
+    ] = None,
+    split: SplitOption = "test",
+) -> None:
+    """Show a gold answer token by token: what the versions say, and which teacher it follows by each strategy."""
+    from muscle_core.actions.token_view import view_tokens
+
+    views = view_tokens(workspace_here(), old, new, dataset, sample, compat_name=compat, split=split)
+    for identity, view in zip(sample, views, strict=True):
+        print(f"sample {identity}")
+        frame = view.frame()
+        rows = ([_cell(value) for value in row] for row in frame.itertuples(index=False))
+        print_table([str(name) for name in frame.columns], rows)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    text = str(value)
+    return text if text.isprintable() and text == text.strip() else repr(text)
 
 
 @app.command("compare")

@@ -17,6 +17,7 @@ from muscle_core.cli.shared import (
 )
 from muscle_core.errors import ConfigError
 from muscle_core.store import list_datasets, list_runs, list_versions, summary_text
+from muscle_core.store.tables import ENSEMBLE
 
 models_app = typer.Typer(no_args_is_help=True, help="Model versions: base checkpoint + optional adapter.")
 datasets_app = typer.Typer(no_args_is_help=True, help="Datasets of a task kind, with splits.")
@@ -48,7 +49,10 @@ def models_list() -> None:
     """List the model versions."""
     print_table(
         ("name", "role", "base", "adapter"),
-        ((v.name, v.role, v.base or "(outputs only)", v.adapter or "-") for v in list_versions(workspace_here())),
+        (
+            (v.name, v.role, v.base or ("(two versions)" if v.role == ENSEMBLE else "(outputs only)"), v.adapter or "-")
+            for v in list_versions(workspace_here())
+        ),
     )
 
 

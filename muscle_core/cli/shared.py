@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
@@ -40,6 +41,20 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None
 def say(text: str) -> None:
     """Tell of progress, on standard error: standard output is for results."""
     print(text, file=sys.stderr, flush=True)
+
+
+def say_now_and_then(every_seconds: float = 2.0) -> Callable[[str, int, int], None]:
+    """A report of work in stages, every few seconds and at the end of each stage."""
+    last = 0.0
+
+    def report(stage: str, done: int, total: int) -> None:
+        nonlocal last
+        if done < total and time.monotonic() - last < every_seconds:
+            return
+        last = time.monotonic()
+        say(f"{stage}: {done:,} of {total:,}")
+
+    return report
 
 
 def sample_counter(what: str) -> Callable[[int, int], None]:

@@ -11,10 +11,14 @@ from muscle_core.cli.shared import (
     SplitOption,
     options_of,
     print_submission,
+    print_table,
     sample_counter,
+    say,
+    say_now_and_then,
     step_printer,
     workspace_here,
 )
+from muscle_core.errors import ConfigError
 from muscle_core.store import get_dataset, summary_text
 
 train_app = typer.Typer(no_args_is_help=True, help="Train task adapters and compatibility adapters.")
@@ -89,3 +93,109 @@ def train_compat_command(
     if evaluate_result:
         run = evaluate(workspace, version.name, dataset, split=test_split, report=sample_counter(version.name))
         print(f"{version.name} on {dataset} ({test_split}): {summary_text(run.summary)}")
+
+
+@train_app.command("interpolate")
+def train_interpolate_command(
+    first: Annotated[str, typer.Argument(help="Version whose adapter has the weight 1 - share.")],
+    second: Annotated[str, typer.Argument(help="Version whose adapter has the weight of the share.")],
+    old: Annotated[str, typer.Option(help="Old version of the update that the mixes are compared for.")],
+    new: Annotated[str, typer.Option(help="Its new version; the mixes are on its base.")],
+    dataset: DatasetOption,
+    share: Annotated[
+        list[float] | None, typer.Option(help="From 0 to 1; repeatable. By default 0.25 0.5 0.75.")
+    ] = None,
+    split: SplitOption = "test",
+    other_base: Annotated[
+        bool, typer.Option("--other-base", help="One adapter may be for another base, if its shapes fit.")
+    ] = False,
+) -> None:
+    """Mix the adapters of two versions without training, evaluate the mixes and compare them (see masking)."""
+    from muscle_core.actions.interpolate import SHARES, sweep
+
+    found = sweep(
+        workspace_here(),
+        old,
+        new,
+        dataset,
+        first,
+        second,
+        shares=share or SHARES,
+        split=split,
+        other_base=other_base,
+        report=lambda name, done, total: say(f"{name}: {done:,} of {total:,}"),
+    )
+    for version, run in found:
+        print(f"{version.name} on {dataset} ({split}): {summary_text(run.summary)}")
+
+
+@train_app.command("ablation")
+def train_ablation_command(
+    old: str,
+    new: str,
+    dataset: DatasetOption,
+    strategies: Annotated[str, typer.Option(help="Strategies with commas between them, or all.")] = "all",
+    seeds: Annotated[
+        str, typer.Option(help="Seeds with commas between them; each strategy is trained with each.")
+    ] = "0",
+    preset: Annotated[
+        str | None, typer.Option(help="default, scratch, quick or demo; the demo's for its data.")
+    ] = None,
+    option: Annotated[list[str] | None, typer.Option("--set", help="OPTION=VALUE, for example steps=500.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Train on the first N samples only.")] = None,
+    split: SplitOption = "train",
+    test_split: Annotated[str, typer.Option(help="Split to evaluate the results on.")] = "test",
+    background: Annotated[bool, typer.Option(help="Queue what is missing for the worker and return.")] = False,
+) -> None:
+    """Train and evaluate several strategies with equal options, each with every seed; what is there is not repeated."""
+    from muscle_core.actions.ablation import run_ablation, submit_ablation
+    from muscle_core.actions.presets import compat_preset
+    from muscle_core.compat.config import STRATEGIES
+
+    workspace = workspace_here()
+    config = compat_preset(
+        preset or get_dataset(workspace, dataset).made_by.get("preset", "default"), options_of(option)
+    )
+    wanted = list(STRATEGIES) if strategies == "all" else [part.strip() for part in strategies.split(",")]
+    parts = [part.strip() for part in seeds.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise ConfigError(f"write seeds as whole numbers with commas between them, such as 0,1,2; got {seeds!r}.")
+    numbers = [int(part) for part in parts]
+    if background:
+        submitted = submit_ablation(
+            workspace,
+            old,
+            new,
+            dataset,
+            config,
+            strategies=wanted,
+            seeds=numbers,
+            train_split=split,
+            test_split=test_split,
+            limit=limit,
+        )
+        for cell in submitted.there:
+            print(f"already there: {cell.label}")
+        for submission in submitted.submissions:
+            print_submission(submission)
+        return
+    from muscle_core.actions.over_seeds import compare_over_seeds
+    from muscle_core.comparison.seeds_table import readable_over_seeds
+
+    tell = say_now_and_then()
+    plan = run_ablation(
+        workspace,
+        old,
+        new,
+        dataset,
+        config,
+        strategies=wanted,
+        seeds=numbers,
+        train_split=split,
+        test_split=test_split,
+        limit=limit,
+        report=lambda label, stage, done, total: tell(f"{label}: {stage}", done, total),
+    )
+    table = compare_over_seeds(workspace, old, new, dataset, plan.variants, split=test_split)
+    text = readable_over_seeds(table).drop(columns=["starts from", "steps"])
+    print_table(list(text.columns), text.itertuples(index=False))

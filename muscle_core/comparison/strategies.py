@@ -1,8 +1,9 @@
-"""Several compatibility adapters side by side, each against the plain new version on the same samples."""
+"""Compatibility adapters side by side, one by one or over seeds, against the plain new version on the same samples."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 from muscle_core.comparison.comparison import Comparison, compare
 from muscle_core.errors import DataError
 from muscle_core.metrics.continuous import bootstrap_means
-from muscle_core.metrics.rates import Interval, Rate
+from muscle_core.metrics.rates import Interval, Rate, rate
 from muscle_core.metrics.statistics import PairedDifference, paired_rate_difference
 
 Row = dict[str, Any]
@@ -69,6 +70,146 @@ def compare_strategies(
         row |= _changes(comparison, plain, seed)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def pool_seeds(
+    old: pd.DataFrame,
+    new: pd.DataFrame,
+    variants: Mapping[str, Sequence[pd.DataFrame]],
+    *,
+    task_kind: str,
+    old_name: str,
+    new_name: str,
+    score: str | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return one row for the plain new version and one for each strategy, as the mean over its seeds.
+
+    Pool only trainings that differ in nothing but their seed: the mean over other options means nothing.
+
+    Every figure is first averaged over the seeds of a strategy, sample by sample, and then over the samples, so that
+    a level or change `x` comes with the 95 % interval `x_low` to `x_high` over *samples*, with the seeds as they are.
+    It does not tell what other seeds would give; `x_min` and `x_max`, the least and greatest of the seeds, hint at it.
+    Changes are pooled variant minus plain new version, paired, in column names as of `compare_strategies`; there is no
+    p-value, since the exact test is for one variant. Intervals are percentile bootstraps; Wilson's is taken for a rate
+    where all seeds agree on every sample, as one seed does, so that such rows equal those of `compare_strategies`.
+
+    Args:
+        old: predictions of the old version.
+        new: predictions of the plain new version.
+        variants: predictions of each seed, by strategy (or any other name of what is pooled).
+        task_kind: kind of task.
+        old_name: name of the old version.
+        new_name: name of the plain new version, and of its row.
+        score: score for tasks with a continuous score; by default "rouge1", else the first.
+        seed: makes the bootstrap intervals repeatable.
+
+    Returns:
+        Columns `strategy`, `is_plain_new`, `seeds` (how many; None for the plain version), `n` (samples that the old
+        version, the plain new version and every seed answered) and the figures.
+
+    Raises:
+        DataError: a table cannot be compared with the old one, a strategy has no seed, or its seeds share no sample.
+        ConfigError: `score` is not in the tables.
+    """
+    if new_name in variants:
+        raise DataError(f"a strategy has the name of the new version, {new_name!r}; give each one its own name")
+
+    def compared(table: pd.DataFrame, name: str) -> Comparison:
+        return compare(old, table, task_kind=task_kind, old_name=old_name, new_name=name, score=score)
+
+    plain = compared(new, new_name)
+    rows: list[Row] = [
+        {"strategy": new_name, "is_plain_new": True, "seeds": None, **_pooled_row(plain, [plain], new_name, seed)}
+    ]
+    for name, tables in variants.items():
+        if not tables:
+            raise DataError(f"{name} has no seed to pool; train and evaluate one first")
+        seeds = [compared(table, f"{name}, seed {number}") for number, table in enumerate(tables, start=1)]
+        pooled = _pooled_row(plain, seeds, name, seed)
+        rows.append({"strategy": name, "is_plain_new": False, "seeds": len(tables), **pooled})
+    frame = pd.DataFrame(rows)
+    frame["seeds"] = pd.Series([row["seeds"] for row in rows], dtype=object)
+    return frame
+
+
+def _pooled_row(plain: Comparison, seeds: Sequence[Comparison], name: str, seed: int) -> Row:
+    """Figures of the mean of several seeds, on the samples that all of them and the plain version answered."""
+    shared = pd.Index(plain.samples["sample_id"])
+    for comparison in seeds:
+        shared = shared[shared.isin(comparison.samples["sample_id"])]
+    if not len(shared):
+        raise DataError(f"the seeds of {name} share no sample; evaluate all of them on the same dataset and split")
+    before = plain.samples.set_index("sample_id").loc[shared]
+    after = [comparison.samples.set_index("sample_id").loc[shared] for comparison in seeds]
+    row: Row = {"n": len(shared)}
+    if all(comparison.counts is not None for comparison in (plain, *seeds)):
+        judged = np.all([frame["quadrant"].notna() for frame in (before, *after)], axis=0)
+        if judged.any():
+            row["n"] = int(judged.sum())
+            row |= _pooled_rates(before[judged], [frame[judged] for frame in after], seed)
+    if plain.score is not None and all(comparison.score == plain.score for comparison in seeds):
+        row |= {"score": plain.score, **_pooled_scores(before, after, plain.score, seed)}
+    return row
+
+
+def _pooled_rates(before: pd.DataFrame, after: Sequence[pd.DataFrame], seed: int) -> Row:
+    row: Row = {}
+    for name, in_frame in (("accuracy", _right), ("nfr", _flipped)):
+        plain, seeds = in_frame(before), np.column_stack([in_frame(frame) for frame in after])
+        row |= _pooled_level(name, seeds, seed)
+        changes = seeds.mean(axis=1) - plain
+        if seeds.shape[1] == 1:
+            change = Interval(*paired_rate_difference(seeds[:, 0], plain, seed)[:3])
+        else:
+            change = bootstrap_means(changes[:, None], seed=seed)[0]
+        row |= _interval_cells(f"{name}_change", change)
+        row |= _spread_cells(f"{name}_change", seeds.mean(axis=0) - plain.mean())
+        if name == "nfr":
+            row["nfr_relative_change"] = _ratio(change.value, float(plain.mean()))
+    return row
+
+
+def _right(frame: pd.DataFrame) -> np.ndarray:
+    return frame["new_correct"].to_numpy(dtype=bool)
+
+
+def _flipped(frame: pd.DataFrame) -> np.ndarray:
+    return (frame["quadrant"] == "Q4").to_numpy(dtype=bool)
+
+
+def _pooled_level(name: str, seeds: np.ndarray, seed: int) -> Row:
+    if (seeds == seeds[:, :1]).all():
+        share = rate(int(seeds[:, 0].sum()), len(seeds))
+        interval = Interval(share.value, share.low, share.high)
+    else:
+        interval = bootstrap_means(seeds.mean(axis=1)[:, None], seed=seed)[0]
+    return {**_interval_cells(name, interval), **_spread_cells(name, seeds.mean(axis=0))}
+
+
+def _pooled_scores(before: pd.DataFrame, after: Sequence[pd.DataFrame], score: str, seed: int) -> Row:
+    change = np.column_stack([frame[f"delta_{score}"] for frame in after])
+    plain = before[f"delta_{score}"].to_numpy()
+    lost, gained, lost_before = np.maximum(-change, 0.0), np.maximum(change, 0.0), np.maximum(-plain, 0.0)
+    figures = {
+        "regression": lost,
+        "gain": gained,
+        "mean_change": change,
+        "regression_change": lost - lost_before[:, None],
+        "score_change": change - plain[:, None],
+    }
+    columns = np.column_stack([values.mean(axis=1) for values in figures.values()])
+    row: Row = {}
+    for (name, values), interval in zip(figures.items(), bootstrap_means(columns, seed=seed), strict=True):
+        row |= _interval_cells(name, interval) | _spread_cells(name, values.mean(axis=0))
+    means = np.array([frame[f"new_{score}"].mean() for frame in after])
+    row |= {"mean_score": float(means.mean()), **_spread_cells("mean_score", means)}
+    row["regression_relative_change"] = _ratio(row["regression_change"], float(lost_before.mean()))
+    return row
+
+
+def _spread_cells(name: str, by_seed: np.ndarray) -> Row:
+    return {f"{name}_min": float(by_seed.min()), f"{name}_max": float(by_seed.max())}
 
 
 def _levels(comparison: Comparison) -> Row:

@@ -18,10 +18,17 @@ _RECORD, _BEST = "muscle.json", "best.safetensors"
 
 
 class Totals(NamedTuple):
-    """Answer tokens seen so far: those that followed the old teacher, and all."""
+    """What a training has done so far, in all its processes.
+
+    Attributes:
+        old: answer tokens that followed the old teacher.
+        all: answer tokens seen.
+        seconds: wall time of the steps.
+    """
 
     old: int = 0
     all: int = 0
+    seconds: float = 0.0
 
 
 def latest_checkpoint(folder: Path | None, training: str) -> Path | None:

@@ -40,7 +40,8 @@ class TrainingResult(NamedTuple):
     Attributes:
         adapter: folder of the saved adapter; of a stopped training it is not there.
         steps: optimizer steps done (fewer than asked for after a stop).
-        seconds: wall time of training, without loading, asking the teachers and saving.
+        seconds: wall time of the steps, also of those before a resumed checkpoint; without loading, asking the teachers,
+            validating and saving.
         teacher_seconds: wall time of asking the teachers before it.
         stopped: whether it was asked to stop; its checkpoint is kept.
         old_share: share of all answer tokens that followed the old teacher (nan without teachers).
@@ -271,9 +272,8 @@ def _fit(
         )
         trainer.remove_callback(PrinterCallback)  # its summary line would only blur the log
         reporter.trainer = trainer
-        started = reporter.clock = time.perf_counter()
+        reporter.clock = time.perf_counter()
         trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed))
-        seconds = time.perf_counter() - started
     best_step = None
     if not reporter.stopped:
         if stopping is not None and stopping.best is not None:
@@ -286,7 +286,7 @@ def _fit(
     return TrainingResult(
         adapter=plan.out,
         steps=int(reporter.last.get("step", 0)),
-        seconds=seconds,
+        seconds=reporter.totals.seconds,
         teacher_seconds=teacher_seconds,
         stopped=reporter.stopped,
         old_share=reporter.totals.old / reporter.totals.all if teachers else float("nan"),

@@ -186,7 +186,8 @@ class StepReporter(TrainerCallback):
         tokens = sum(part.tokens for part in parts)
         old = sum(part.old_tokens for part in parts)
         new = sum(part.new_tokens for part in parts)
-        self.totals = Totals(self.totals.old + old, self.totals.all + tokens)
+        seconds = time.perf_counter() - self.clock
+        self.totals = Totals(self.totals.old + old, self.totals.all + tokens, self.totals.seconds + seconds)
         nan = float("nan")
         assert self.trainer.lr_scheduler is not None
         return {
@@ -198,7 +199,7 @@ class StepReporter(TrainerCallback):
             "kl_new": sum(part.kl_new for part in parts) / new if new else nan,
             "token_accuracy": sum(part.correct_tokens for part in parts) / tokens,
             "learning_rate": float(self.trainer.lr_scheduler.get_last_lr()[0]),
-            "tokens_per_second": tokens / max(time.perf_counter() - self.clock, 1e-9),
+            "tokens_per_second": tokens / max(seconds, 1e-9),
             "peak_memory_mb": peak_memory_mb(),
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from muscle_core.figures.alignment import alignment_chart, smoothing_window
 from muscle_core.figures.choices import choice_bars
 from muscle_core.figures.quadrant_matrix import quadrant_matrix
 from muscle_core.figures.rates_chart import rates_chart
@@ -10,10 +11,12 @@ from muscle_core.figures.strategies import strategy_chart
 from muscle_core.figures.training import training_curves
 
 __all__ = [
+    "alignment_chart",
     "choice_bars",
     "quadrant_matrix",
     "rates_chart",
     "score_change_histogram",
+    "smoothing_window",
     "strategy_chart",
     "training_curves",
 ]

@@ -9,6 +9,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from muscle_core.compat.config import STRATEGIES
+
 BLACK = "#000000"
 ORANGE = "#E69F00"
 SKY_BLUE = "#56B4E9"
@@ -29,10 +31,22 @@ NEUTRAL = GREY
 
 SEQUENCE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY_BLUE, YELLOW, GREY)
 
+# Without yellow, whose lines and small marks are hard to see on a light page, and grey, which is the plain version's.
+_OF_STRATEGIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY_BLUE)
+
 # Half-transparent grey shows on a light and on a dark page alike.
 GRID = "rgba(128, 128, 128, 0.25)"
 LINE = "rgba(128, 128, 128, 0.7)"
 CLEAR = "rgba(0, 0, 0, 0)"
+
+
+def strategy_color(strategy: str | None) -> str:
+    """Return the colour of a strategy, the same in every figure; of what has no strategy, grey."""
+    if strategy is None:
+        return NEUTRAL
+    names = list(STRATEGIES)
+    place = names.index(strategy) if strategy in names else len(names)
+    return _OF_STRATEGIES[place % len(_OF_STRATEGIES)]
 
 
 def tint(color: str, strength: float) -> str:

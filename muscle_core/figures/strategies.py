@@ -21,7 +21,7 @@ def strategy_chart(frame: pd.DataFrame) -> go.Figure:
     Without accuracy in the frame (scores only) it is mean regression against mean change of the score.
 
     Args:
-        frame: result of `compare_strategies`.
+        frame: result of `compare_strategies`; a column `family` gives rows of one strategy its colour.
 
     Raises:
         DataError: if the frame holds no row or none of the needed columns.
@@ -41,6 +41,8 @@ def strategy_chart(frame: pd.DataFrame) -> go.Figure:
             symbol = _SYMBOLS[variants % len(_SYMBOLS)]
             # The colours run through in another step than the symbols, so that pairs repeat late.
             color = palette.SEQUENCE[:-1][variants % (len(palette.SEQUENCE) - 1)]
+            if "family" in row:
+                color = palette.strategy_color(row["family"])
             variants += 1
         label = version_label(row["strategy"]) + (" (plain new version)" if plain else "")
         figure.add_trace(

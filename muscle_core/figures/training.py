@@ -13,9 +13,9 @@ from muscle_core.figures import palette
 _Line = tuple[str, str, str, str]
 _PANELS: tuple[tuple[str, tuple[_Line, ...], str], ...] = (
     ("loss", (("loss", "loss", palette.BLUE, "solid"),), ""),
-    ("tokens aligned to the old version", (("old_share", "share", palette.ORANGE, "solid"),), ".0%"),
+    ("tokens aligned to old", (("old_share", "share", palette.ORANGE, "solid"),), ".0%"),
     (
-        "KL to the teachers: old dashed, new solid",
+        "KL: old dashed, new solid",
         (
             ("kl_old", "to the old version", palette.OLD, "dash"),
             ("kl_new", "to the new version", palette.NEW, "solid"),
@@ -57,6 +57,7 @@ def training_curves(metrics: pd.DataFrame) -> go.Figure:
         vertical_spacing=0.35 / rows if rows > 1 else 0.0,
         horizontal_spacing=0.12,
     )
+    figure.update_annotations(font_size=13)  # the titles fit beside each other on a narrow page
     for position, (_, lines, tick_format) in enumerate(panels):
         row, column = position // _COLUMNS + 1, position % _COLUMNS + 1
         for name, label, color, dash in lines:

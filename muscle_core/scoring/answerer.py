@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from transformers import PreTrainedTokenizerBase
 
@@ -13,12 +13,32 @@ from muscle_core.errors import ModelError, raise_all
 from muscle_core.scoring.answer_scorer import AnswerScorer
 from muscle_core.scoring.decoding import Decoding
 from muscle_core.scoring.encode import encode_groups
-from muscle_core.scoring.generation import GreedyGenerator
+from muscle_core.scoring.generation import Generated, GreedyGenerator
 from muscle_core.scoring.packing import PromptGroup
 from muscle_core.scoring.prediction import Answer, scored_answers
 from muscle_core.tasks import Sample, Task, render_prompt
 
 _log = logging.getLogger(__name__)
+
+
+class Scorer(Protocol):
+    """Scores answers; `AnswerScorer` says how."""
+
+    fallback_reason: str | None
+
+    def loglikelihoods(self, groups: Sequence[PromptGroup]) -> list[list[list[float]]]:
+        """Per-token log-likelihoods (nats) of every answer of every group."""
+        ...
+
+
+class Generator(Protocol):
+    """Writes answers; `GreedyGenerator` says how."""
+
+    fallback_reason: str | None
+
+    def generate(self, prompts: Sequence[list[int]]) -> list[Generated]:
+        """One text a prompt of token ids."""
+        ...
 
 
 class SampleAnswerer:
@@ -45,16 +65,24 @@ class SampleAnswerer:
         if decoding.chat and not tokenizer.chat_template:
             raise ModelError("the tokenizer has no chat template; evaluate without the chat option.")
         self.tokenizer, self.task, self.template, self.decoding = tokenizer, task, template, decoding
-        self._limit: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-        self._scorer = AnswerScorer(model, pad_id=tokenizer.pad_token_id or 0)
-        self._generator = (
-            GreedyGenerator(model, tokenizer, max_new_tokens=decoding.max_new_tokens, stop=decoding.stop)
-            if task.generates
-            else None
-        )
+        self._limit = self._context(model)
+        self._scorer = self._make_scorer(model)
+        self._generator = self._make_generator(model) if task.generates else None
         for part in (self._scorer, self._generator):
             if part is not None and part.fallback_reason:
                 _log.warning("%s takes the slower way: %s", type(part).__name__, part.fallback_reason)
+
+    def _context(self, model: Any) -> int | None:
+        """Most tokens that a text may have, or None where the model does not say."""
+        limit: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        return limit
+
+    def _make_scorer(self, model: Any) -> Scorer:
+        return AnswerScorer(model, pad_id=self.tokenizer.pad_token_id or 0)
+
+    def _make_generator(self, model: Any) -> Generator:
+        decoding = self.decoding
+        return GreedyGenerator(model, self.tokenizer, max_new_tokens=decoding.max_new_tokens, stop=decoding.stop)
 
     def __call__(self, samples: Sequence[Sample]) -> list[Answer]:
         """Answers to samples, in the order given.

@@ -29,6 +29,44 @@ class Generated(NamedTuple):
     finish_reason: str
 
 
+class StopRules:
+    """When an answer is over, and what of it counts.
+
+    Attributes:
+        ends: token ids that end an answer.
+        max_new_tokens: most tokens an answer may have.
+        stop: an answer ends before the first of these texts.
+    """
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, ends: Sequence[int], max_new_tokens: int, stop: Sequence[str]
+    ) -> None:
+        self.tokenizer, self.ends, self.max_new_tokens, self.stop = tokenizer, list(ends), max_new_tokens, tuple(stop)
+        # A token is at least a byte, so a stop string ends within this many tokens.
+        self._reach = max((len(mark.encode()) for mark in self.stop), default=0) + 1
+
+    def is_over(self, new: list[int]) -> bool:
+        """Whether an answer ends with the newest of its tokens."""
+        return new[-1] in self.ends or len(new) == self.max_new_tokens or self.holds_stop(new)
+
+    def holds_stop(self, new: list[int]) -> bool:
+        """Whether the newest tokens of an answer hold a stop string."""
+        if not self.stop:
+            return False
+        text = self.tokenizer.decode(new[-self._reach :], skip_special_tokens=True)
+        return any(mark in text for mark in self.stop)
+
+    def finish(self, new: list[int]) -> Generated:
+        """The text of an answer's tokens, without the stop string and without outer white space."""
+        first = next((position for position, token in enumerate(new) if token in self.ends), None)
+        ended = first is not None
+        text = str(self.tokenizer.decode(new[:first], skip_special_tokens=True))
+        cuts = [position for position in (text.find(mark) for mark in self.stop) if position >= 0]
+        if cuts:
+            text, ended = text[: min(cuts)], True
+        return Generated(text.strip(), "stop" if ended else "length")
+
+
 class _Row(NamedTuple):
     """A prompt in work and the tokens that it has got so far."""
 
@@ -67,12 +105,9 @@ class GreedyGenerator:
         self.plain = plain_model(model)
         self.tokenizer = tokenizer
         self.max_new_tokens = max_new_tokens
-        self.stop = tuple(stop)
         self.batch_tokens = batch_tokens
         self.batch_rows = batch_rows
-        self.ends = _end_ids(tokenizer, self.plain.generation_config)
-        # A token is at least a byte, so a stop string ends within this many tokens.
-        self._reach = max((len(mark.encode()) for mark in self.stop), default=0) + 1
+        self.rules = StopRules(tokenizer, end_ids(tokenizer, self.plain.generation_config), max_new_tokens, stop)
         self.fallback_reason = why_not(self._probe)
 
     def generate(self, prompts: Sequence[list[int]]) -> list[Generated]:
@@ -86,7 +121,7 @@ class GreedyGenerator:
         """
         if not prompts:
             return []
-        return [self._finish(ids) for ids in self._new_tokens(prompts)]
+        return [self.rules.finish(ids) for ids in self._new_tokens(prompts)]
 
     def _new_tokens(self, prompts: Sequence[list[int]]) -> list[list[int]]:
         if self.fallback_reason is None:
@@ -159,25 +194,9 @@ class GreedyGenerator:
         staying = []
         for number, (row, token) in enumerate(zip(rows, logits.argmax(-1).tolist(), strict=True)):
             row.new.append(token)
-            if token in self.ends or len(row.new) == self.max_new_tokens or self._stopped(row.new):
-                continue
-            staying.append(number)
+            if not self.rules.is_over(row.new):
+                staying.append(number)
         return staying
-
-    def _stopped(self, new: list[int]) -> bool:
-        if not self.stop:
-            return False
-        text = self.tokenizer.decode(new[-self._reach :], skip_special_tokens=True)
-        return any(mark in text for mark in self.stop)
-
-    def _finish(self, ids: list[int]) -> Generated:
-        first = next((position for position, token in enumerate(ids) if token in self.ends), None)
-        ended = first is not None
-        text = str(self.tokenizer.decode(ids[:first], skip_special_tokens=True))
-        cuts = [position for position in (text.find(mark) for mark in self.stop) if position >= 0]
-        if cuts:
-            text, ended = text[: min(cuts)], True
-        return Generated(text.strip(), "stop" if ended else "length")
 
     @torch.inference_mode()
     def _probe(self) -> float:
@@ -221,7 +240,7 @@ class GreedyGenerator:
             do_sample=False,
             num_beams=1,
             pad_token_id=pad,
-            eos_token_id=self.ends,
+            eos_token_id=self.rules.ends,
         )
         # generate() fills what `config` leaves open from the vendor's own configuration: a repetition penalty, say.
         vendor, self.plain.generation_config = self.plain.generation_config, GenerationConfig()
@@ -230,7 +249,7 @@ class GreedyGenerator:
                 input_ids=input_ids,
                 attention_mask=attention_mask,
                 generation_config=config,
-                stopping_criteria=StoppingCriteriaList([_StopStrings(self, width)] if self.stop else []),
+                stopping_criteria=StoppingCriteriaList([_StopStrings(self.rules, width)] if self.rules.stop else []),
             )
         finally:
             self.plain.generation_config = vendor
@@ -244,15 +263,15 @@ class _StopStrings(StoppingCriteria):
     transformers' own `stop_strings` also match across the border to the prompt, which cuts answers short.
     """
 
-    def __init__(self, generator: GreedyGenerator, width: int) -> None:
-        self.generator, self.width = generator, width
+    def __init__(self, rules: StopRules, width: int) -> None:
+        self.rules, self.width = rules, width
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> Any:
-        found = [self.generator._stopped(new) for new in input_ids[:, self.width :].tolist()]
+        found = [self.rules.holds_stop(new) for new in input_ids[:, self.width :].tolist()]
         return torch.tensor(found, device=input_ids.device)
 
 
-def _end_ids(tokenizer: PreTrainedTokenizerBase, vendor: GenerationConfig) -> list[int]:
+def end_ids(tokenizer: PreTrainedTokenizerBase, vendor: GenerationConfig) -> list[int]:
     """EOS of the tokenizer, and what else the vendor lets an answer end with (Llama 3 has three such tokens)."""
     named = vendor.eos_token_id
     others = named if isinstance(named, list) else [] if named is None else [named]

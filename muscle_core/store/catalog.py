@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from muscle_core import __version__
 from muscle_core.errors import ConfigError, ModelError, StoreError
 from muscle_core.models.spec import ModelSpec
-from muscle_core.store.tables import Dataset, EvaluationRun, ModelVersion, TrainingRun
+from muscle_core.store.tables import ENSEMBLE, Dataset, EvaluationRun, ModelVersion, TrainingRun
 from muscle_core.store.workspace import Workspace
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -90,8 +90,13 @@ def require_weights(version: ModelVersion) -> str:
     """The base of a version that can be run.
 
     Raises:
-        ModelError: only its outputs are known.
+        ModelError: only its outputs are known, or it stands for two versions together.
     """
+    if version.role == ENSEMBLE and version.base is None:
+        raise ModelError(
+            f"{version.name!r} stands for two versions asked together and has no weights of its own; it can be "
+            "compared, but not run or trained. Name its two versions: python -m muscle_core ensemble OLD NEW."
+        )
     if version.base is None:
         raise ModelError(
             f"{version.name!r} has imported outputs only, no weights; it can be compared, but not run or trained."

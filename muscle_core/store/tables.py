@@ -10,6 +10,8 @@ from sqlalchemy import JSON, DateTime, Float, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 ROLES = ("old", "new", "compat", "imported")
+ENSEMBLE = "ensemble"  # role of a version that stands for two others asked together; never a user's choice
+INTERPOLATION = "interpolation"  # kind and strategy of a "training" that only mixed two adapters
 
 
 def new_id() -> str:
@@ -52,8 +54,8 @@ class ModelVersion(Table):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(String(200), unique=True)
-    role: Mapped[str] = mapped_column(String(20))  # place in the lineage: one of ROLES
-    base: Mapped[str | None] = mapped_column(Text)  # None: only its outputs were imported
+    role: Mapped[str] = mapped_column(String(20))  # place in the lineage: one of ROLES, or ENSEMBLE
+    base: Mapped[str | None] = mapped_column(Text)  # None: imported outputs only, or an ensemble
     revision: Mapped[str | None] = mapped_column(String(200))
     adapter: Mapped[str | None] = mapped_column(Text)  # relative to the workspace where it lies in it
     base_fingerprint: Mapped[str | None] = mapped_column(String(64))
@@ -110,24 +112,25 @@ class EvaluationRun(Table):
 
 
 class TrainingRun(Table):
-    """A finished training that made a model version, with everything that made it."""
+    """A finished training (or interpolation) that made a model version, with everything that made it."""
 
     __tablename__ = "training_runs"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
-    kind: Mapped[str] = mapped_column(String(20))  # "task" or "compat"
+    kind: Mapped[str] = mapped_column(String(20))  # "task", "compat" or INTERPOLATION
     strategy: Mapped[str | None] = mapped_column(String(40))
     initialisation: Mapped[str | None] = mapped_column(String(20))
     seed: Mapped[int] = mapped_column(Integer)
     options: Mapped[dict[str, Any]] = mapped_column(JSON)
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"))
-    split: Mapped[str] = mapped_column(String(80))
+    split: Mapped[str] = mapped_column(String(80))  # of an interpolation: those of its parts, joined by "+"
     old_version_id: Mapped[str | None] = mapped_column(ForeignKey("model_versions.id"))
     new_version_id: Mapped[str | None] = mapped_column(ForeignKey("model_versions.id"))
     result_version_id: Mapped[str] = mapped_column(ForeignKey("model_versions.id"))
     job_id: Mapped[str | None] = mapped_column(String(32))
     metrics_path: Mapped[str] = mapped_column(Text)  # JSON lines, one a step, relative to the workspace
-    summary: Mapped[dict[str, Any]] = mapped_column(JSON)  # steps, seconds, old_share, last loss
+    # seconds; of a training also steps, old_share, last loss
+    summary: Mapped[dict[str, Any]] = mapped_column(JSON)
     made_by: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 

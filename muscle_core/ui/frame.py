@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -98,17 +98,20 @@ def go(page: str, parameters: Mapping[str, str] | None = None, *, afresh: tuple[
     st.switch_page(PAGES[page].file, query_params={**st.query_params.to_dict(), **(parameters or {})})
 
 
-def wrapping_columns(widths: int | Sequence[float], *, least: int, key: str) -> list[DeltaGenerator]:
+def wrapping_columns(
+    widths: int | Sequence[float], *, least: int, key: str, align: Literal["top", "center", "bottom"] = "top"
+) -> list[DeltaGenerator]:
     """Columns that go below one another where they would be narrower than `least` pixels.
 
     Args:
         widths: as of `st.columns`.
         least: smallest width of a column.
         key: unique on the page.
+        align: where what is lower than its neighbours stands.
     """
     box = st.container(key=key)
     box.html(f"<style>.st-key-{key} [data-testid='stColumn'] {{ min-width: {least}px; }}</style>")
-    return box.columns(widths)
+    return box.columns(widths, vertical_alignment=align)
 
 
 def plain(text: str) -> str:

@@ -18,6 +18,7 @@ from muscle_core.store import (
     list_versions,
     summary_text,
 )
+from muscle_core.store.tables import ENSEMBLE, INTERPOLATION
 from muscle_core.ui.frame import errors_shown, go
 from muscle_core.ui.numbers import duration
 from muscle_core.ui.training_form import JOB_KEY
@@ -80,10 +81,10 @@ def show(workspace: Workspace) -> None:
                     "kind": run.kind,
                     "strategy": run.strategy or "–",
                     "starts from": run.initialisation or "–",
-                    "dataset": f"{dataset_names[run.dataset_id]} ({run.split})",
-                    "steps": run.summary["steps"],
-                    "last loss": f"{run.summary['loss']:.4f}",
-                    "seed": run.seed,
+                    "dataset": f"{dataset_names[run.dataset_id]} ({run.split or '–'})",
+                    "steps": run.summary.get("steps"),
+                    "last loss": f"{run.summary['loss']:.4f}" if "loss" in run.summary else "–",
+                    "seed": run.seed if run.kind != INTERPOLATION else None,
                     "training time": duration(run.summary["seconds"]),
                     "made": run.created_at.strftime(_TIME),
                 }
@@ -108,7 +109,7 @@ def _version_row(version: ModelVersion, names: dict[str, str]) -> dict[str, Any]
         "parent": names.get(version.parent_id or "", "–"),
         "parameters": f"{parameters:,}" if parameters else "–",
         "fingerprint": version.fingerprint[:12] if version.base else "–",
-        "base": version.base or "– (imported outputs only)",
+        "base": version.base or ("– (two versions)" if version.role == ENSEMBLE else "– (imported outputs only)"),
         "adapter": version.adapter or "–",
         "added": version.created_at.strftime(_TIME),
     }

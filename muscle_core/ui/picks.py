@@ -8,9 +8,11 @@ import streamlit as st
 
 from muscle_core.actions.compare import trained_variants
 from muscle_core.store import Dataset, ModelVersion, Workspace, list_datasets, list_runs, list_versions
+from muscle_core.store.tables import ENSEMBLE
 from muscle_core.ui.url import linked_select
 
 _NO_COMPAT = "none"
+_MADE_HERE = ("compat", ENSEMBLE)  # what answers to an update; offered last as a version of its own
 
 
 class Picks(NamedTuple):
@@ -46,11 +48,11 @@ def choose(workspace: Workspace, *, with_compat: bool = False) -> Picks | None:
         splits = sorted({split for dataset_id, split in comparable if dataset_id == dataset.id}, key=_test_first)
         split = linked_select("Split", splits, "split") if len(splits) > 1 else splits[0]
         by_name = {version.name: version for version in comparable[dataset.id, split]}
-        old_names = sorted(by_name, key=lambda name: (by_name[name].role == "compat", by_name[name].role != "old"))
+        old_names = sorted(by_name, key=lambda name: (by_name[name].role in _MADE_HERE, by_name[name].role != "old"))
         old = by_name[linked_select("Old version", old_names, "old")]
         new_names = sorted(
             (name for name in by_name if name != old.name),
-            key=lambda name: (by_name[name].role == "compat", by_name[name].role != "new"),
+            key=lambda name: (by_name[name].role in _MADE_HERE, by_name[name].role != "new"),
         )
         new = by_name[linked_select("New version", new_names, "new")]
         compat = None

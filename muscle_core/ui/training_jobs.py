@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
 from typing import Any
 
 import pandas as pd
@@ -13,14 +13,14 @@ from muscle_core.actions.train import read_metrics
 from muscle_core.figures import training_curves
 from muscle_core.jobs import ACTIVE, get_job, list_jobs, request_cancel
 from muscle_core.store import Job, Workspace
-from muscle_core.ui.frame import errors_shown, go, plain
+from muscle_core.ui.frame import errors_shown, go, plain, wrapping_columns
 from muscle_core.ui.numbers import duration, percent
 from muscle_core.ui.training_form import JOB_KEY
 from muscle_core.ui.url import publish, restore
 from muscle_core.ui.worker import end_of, keep_worker
 
 _MARKS = {
-    "queued": "⏳ queued",
+    "queued": "○ queued",
     "running": "▶ running",
     "cancelling": "◼ cancelling",
     "succeeded": "✓ succeeded",
@@ -32,13 +32,14 @@ _MOST_POINTS = 400
 
 
 def show(workspace: Workspace) -> None:
-    """List the jobs and show the one in the URL, or the newest."""
+    """List the jobs and show the one in the URL, or the running one, or the newest."""
     jobs = list_jobs(workspace)
     if not jobs:
         st.info("Nothing has been started yet.", icon=":material/info:")
         return
     by_id = {job.id[:8]: job for job in jobs}
-    restore(JOB_KEY, next(iter(by_id)), lambda key: key in by_id)
+    running = next((job for job in jobs if job.state in ("running", "cancelling")), jobs[0])
+    restore(JOB_KEY, running.id[:8], lambda key: key in by_id)
     picked = st.selectbox(
         "Job",
         list(by_id),
@@ -74,7 +75,7 @@ def _panel(workspace: Workspace, job_id: str, was_active: bool) -> None:
     metrics = pd.DataFrame(read_metrics(workspace, job_id))
     if not metrics.empty:
         last = metrics.iloc[-1]
-        columns = st.columns(4)
+        columns = wrapping_columns(4, least=150, key="job_figures")
         columns[0].metric(
             "Loss", f"{last['loss']:.4f}", help="Mean divergence from the chosen teachers, in nats a token."
         )
@@ -103,12 +104,17 @@ def _state(job: Job) -> None:
             return
         share = min(progress["done"] / max(progress["total"], 1), 1.0)
         text = f"{progress['stage']}: {progress['done']:,} of {progress['total']:,}"
-        if progress["stage"] == "training" and 0 < progress["done"] < progress["total"] and job.started_at:
-            elapsed = (datetime.now(UTC) - job.started_at).total_seconds()
-            text += f" · about {duration(elapsed / progress['done'] * (progress['total'] - progress['done']))} left"
+        steps = progress["done"] - progress.get(
+            "since_step", progress["done"]
+        )  # of this process, which may have resumed
+        if steps > 0:
+            elapsed = time.time() - progress["since"]
+            text += f" · about {duration(elapsed / steps * (progress['total'] - progress['done']))} left"
         st.progress(share, text=plain(text))
     elif job.state == "succeeded":
         _result(job)
+    elif job.error and job.state == "cancelled":  # as was asked for
+        st.info(plain(job.error), icon=":material/info:")
     elif job.error:
         st.error(plain(job.error), icon=":material/error:")
 

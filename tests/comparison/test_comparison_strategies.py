@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from muscle_core.comparison import compare_strategies
+from muscle_core.comparison import compare_strategies, pool_seeds
 from muscle_core.errors import DataError
+from muscle_core.metrics.rates import rate
 
 NAMES = {"task_kind": "multiple_choice", "old_name": "v1", "new_name": "plain"}
 
@@ -85,3 +86,79 @@ def test_unusable_variants_are_refused():
         compare_strategies(OLD, PLAIN, {"plain": MUSCLE}, **NAMES)
     with pytest.raises(DataError, match="no sample in common"):
         compare_strategies(OLD, PLAIN.iloc[:50], {"m": MUSCLE.iloc[50:]}, **NAMES)
+
+
+def slow_interval(values, seed):
+    """The percentile bootstrap of a mean, by gathering the drawn rows one draw at a time."""
+    generator, n = np.random.default_rng(seed), len(values)
+    draws = sorted(sum(values[i] for i in generator.integers(0, n, size=n)) / n for _ in range(2000))
+    return np.quantile(draws, [0.025, 0.975])
+
+
+def test_pooling_over_seeds_agrees_with_a_slow_oracle():
+    generator = np.random.default_rng(5)
+    old, plain, *seeds = (generator.random(40) < share for share in (0.6, 0.7, 0.75, 0.8, 0.7))
+    shuffled = [table(flags).sample(frac=1, random_state=n) for n, flags in enumerate(seeds)]
+    result = pool_seeds(table(old), table(plain), {"m": shuffled}, seed=7, **NAMES).set_index("strategy")
+    row, count = result.loc["m"], len(seeds)
+    right = [sum(bool(flags[i]) for flags in seeds) / count for i in range(40)]
+    flips = [sum(bool(old[i] and not flags[i]) for flags in seeds) / count for i in range(40)]
+    flips_before = [float(old[i] and not plain[i]) for i in range(40)]
+    changes = [now - before for now, before in zip(flips, flips_before, strict=True)]
+    for name, values in (("accuracy", right), ("nfr", flips), ("nfr_change", changes)):
+        assert row[name] == pytest.approx(sum(values) / 40)
+        assert row[[f"{name}_low", f"{name}_high"]].tolist() == pytest.approx(slow_interval(values, 7).tolist())
+    by_seed = [sum(old & ~flags) / 40 for flags in seeds]
+    assert row[["nfr_min", "nfr_max"]].tolist() == pytest.approx([min(by_seed), max(by_seed)])
+    assert row["nfr_relative_change"] == pytest.approx(sum(changes) / sum(flips_before))
+    assert row[["seeds", "n"]].tolist() == [3, 40]
+    assert result.loc["plain", "seeds"] is None
+    assert result.loc["plain", "nfr_change"] == 0
+
+
+def test_one_seed_pooled_equals_the_row_of_that_variant():
+    pooled = pool_seeds(OLD, PLAIN, {"m": [MUSCLE]}, **NAMES)
+    alone = compare_strategies(OLD, PLAIN, {"m": MUSCLE}, **NAMES)
+    shared = [name for name in pooled.columns if name in alone.columns]
+    assert {"accuracy_low", "nfr_high", "nfr_change_low", "accuracy_change_high"} <= set(shared)
+    pd.testing.assert_frame_equal(pooled[shared], alone[shared])
+    old, plain, variant = scored([0.5, 0.5, 0.5]), scored([0.3, 0.9, 0.5]), scored([0.4, 0.8, 0.6])
+    pooled, alone = (
+        pool_seeds(old, plain, {"m": [variant]}, **NAMES),
+        compare_strategies(old, plain, {"m": variant}, **NAMES),
+    )
+    shared = [name for name in pooled.columns if name in alone.columns]
+    assert {"regression_low", "mean_change", "score_change_high"} <= set(shared)
+    pd.testing.assert_frame_equal(pooled[shared], alone[shared])
+
+
+def test_scores_are_pooled_sample_by_sample():
+    old, plain = [0.5, 0.5, 0.5, 0.2], [0.3, 0.9, 0.5, 0.1]
+    seeds = [[0.4, 0.8, 0.6, 0.1], [0.6, 0.2, 0.5, 0.3]]
+    row = pool_seeds(scored(old), scored(plain), {"m": [scored(s) for s in seeds]}, **NAMES).iloc[1]
+    lost = [sum(max(old[i] - s[i], 0) for s in seeds) / 2 for i in range(4)]
+    change = [lost[i] - max(old[i] - plain[i], 0) for i in range(4)]
+    assert row["regression"] == pytest.approx(sum(lost) / 4)
+    assert row["regression_change"] == pytest.approx(sum(change) / 4)
+    assert row[["regression_change_low", "regression_change_high"]].tolist() == pytest.approx(
+        slow_interval(change, 0).tolist()
+    )
+    assert row["mean_score"] == pytest.approx((1.9 + 1.6) / 8)
+    assert row[["mean_score_min", "mean_score_max"]].tolist() == pytest.approx([1.6 / 4, 1.9 / 4])
+
+
+def test_seeds_are_pooled_on_the_samples_that_all_hold():
+    row = pool_seeds(OLD, PLAIN, {"m": [MUSCLE, MUSCLE.iloc[50:]]}, **NAMES).iloc[1]
+    assert row["n"] == 50
+    # All seeds agree on every sample: two of the last 50 flip, with the interval of Wilson.
+    assert row["nfr"] == pytest.approx(8 / 50)
+    assert row["nfr_low"] == pytest.approx(rate(8, 50).low)
+
+
+def test_what_cannot_be_pooled_is_refused():
+    with pytest.raises(DataError, match="no seed to pool"):
+        pool_seeds(OLD, PLAIN, {"m": []}, **NAMES)
+    with pytest.raises(DataError, match="share no sample"):
+        pool_seeds(OLD, PLAIN, {"m": [MUSCLE.iloc[:50], MUSCLE.iloc[50:]]}, **NAMES)
+    with pytest.raises(DataError, match="its own name"):
+        pool_seeds(OLD, PLAIN, {"plain": [MUSCLE]}, **NAMES)

@@ -8,16 +8,19 @@ import pandas as pd
 import pytest
 
 from muscle_core.comparison import compare, compare_strategies
+from muscle_core.compat.config import STRATEGIES
 from muscle_core.errors import ConfigError, DataError
 from muscle_core.figures import (
+    alignment_chart,
     choice_bars,
     quadrant_matrix,
     rates_chart,
     score_change_histogram,
+    smoothing_window,
     strategy_chart,
     training_curves,
 )
-from muscle_core.figures.palette import SEQUENCE, tint
+from muscle_core.figures.palette import SEQUENCE, strategy_color, tint
 from muscle_core.figures.text import safe
 
 HOSTILE = '<a href="javascript:x">v&1</a>'
@@ -50,6 +53,12 @@ def all_figures():
         score_change_histogram(result, "rouge1"),
         strategy_chart(compare_strategies(table, table, {HOSTILE + "c": table}, **names)),
         training_curves(pd.DataFrame({"step": [1, 2], "loss": [2.0, 1.0]})),
+        alignment_chart(
+            pd.DataFrame(
+                {"label": HOSTILE, "strategy": "always_old", "seed": 0, "step": [1, 2], "old_share": [0.5, 1.0]}
+            ),
+            1,
+        ),
         choice_bars([HOSTILE, "b"], [-1.0, -2.0], [-3.0, -1.0], 0, old_name=HOSTILE, new_name=HOSTILE),
     ]
 
@@ -241,3 +250,51 @@ def test_tints_keep_dark_text_readable():
     assert tint("#000000", 0.5) == "#808080"
     assert tint("#0072B2", 0) == "#FFFFFF"
     assert len(set(SEQUENCE)) == 8
+
+
+def shares(**by_label):
+    """Shares by label: a list of runs, each a list of shares by step."""
+    return pd.DataFrame(
+        [
+            {"label": label, "strategy": label.split(",")[0], "seed": seed, "step": step, "old_share": share}
+            for label, runs in by_label.items()
+            for seed, run in enumerate(runs)
+            for step, share in enumerate(run, start=1)
+        ]
+    )
+
+
+def test_alignment_is_the_running_mean_of_the_mean_over_seeds():
+    figure = alignment_chart(shares(always_old=[[1.0] * 4], old_correct=[[0.2, 0.4, 0.6, 0.8], [0.4, 0.4, 0.8]]), 3)
+    # In the order of their ends, highest first.
+    assert [trace.name for trace in figure.data] == ["always_old: 100.0 % at its end", "old_correct: 55.0 % at its end"]
+    assert list(figure.data[0].y) == [1.0] * 4
+    means = [0.3, 0.4, 0.7]  # as far as both seeds go
+    expected = [(means[0] + means[1]) / 2, sum(means) / 3, (means[1] + means[2]) / 2]
+    assert list(figure.data[1].x) == [1, 2, 3]
+    assert list(figure.data[1].y) == pytest.approx(expected)
+
+
+def test_lines_of_one_strategy_share_a_colour_and_differ_in_dash():
+    names = ["token_correctness, steps 1", "token_correctness, steps 2", *list(STRATEGIES)[1:]]
+    figure = alignment_chart(shares(**{name: [[0.1, 0.2]] for name in names}), 1)
+    assert figure.data[0].line.color == figure.data[1].line.color
+    looks = {(trace.line.color, trace.line.dash) for trace in figure.data}
+    assert len(looks) == len(names)
+
+
+def test_smoothing_window_is_odd_and_grows_with_the_training():
+    assert [smoothing_window(shares(always_old=[[1.0] * steps])) for steps in (1, 30, 500)] == [1, 3, 25]
+
+
+def test_no_share_to_draw_is_said():
+    with pytest.raises(DataError, match="no step"):
+        alignment_chart(pd.DataFrame(columns=["label", "strategy", "seed", "step", "old_share"]), 1)
+
+
+def test_the_family_of_a_row_decides_its_colour():
+    table = predictions(["0", "1"])
+    frame = compare_strategies(table, table, {"a": table, "b": table}, task_kind="math", old_name="v1", new_name="v2")
+    figure = strategy_chart(frame.assign(family=[None, "always_old", "always_old"]))
+    assert figure.data[1].marker.color == figure.data[2].marker.color == strategy_color("always_old")
+    assert figure.data[1].marker.symbol != figure.data[2].marker.symbol

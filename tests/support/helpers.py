@@ -49,6 +49,23 @@ def make_tiny_base(folder: Path, *, seed: int, hidden: int = 32, extra_token: st
     return folder
 
 
+def save_random_adapter(out: Path, base: Path, seed: int, **options) -> Path:
+    """A PEFT adapter with random factors and a record of its base, made without this project's training."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    from muscle_core.models import ModelSpec, base_fingerprint
+    from muscle_core.models.load import load_base
+    from muscle_core.models.spec import write_base_record
+
+    spec = ModelSpec(str(base))
+    torch.manual_seed(seed)
+    config = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"], "init_lora_weights": False, **options}
+    get_peft_model(load_base(spec), LoraConfig(task_type="CAUSAL_LM", **config)).save_pretrained(str(out))
+    write_base_record(out, spec, base_fingerprint(spec))
+    return out
+
+
 CHOICES = ["cat", "dog", "bird"]
 
 

@@ -1,0 +1,213 @@
+"""Train several strategies with several seeds and otherwise equal options; what is there already is not repeated."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from muscle_core.actions.ablation_plan import Ablation, Cell, plan_ablation
+from muscle_core.actions.background import submit_evaluation
+from muscle_core.actions.compare import latest_run
+from muscle_core.actions.evaluate import evaluate
+from muscle_core.actions.train import train_compat
+from muscle_core.compat.config import CompatConfig
+from muscle_core.errors import JobError
+from muscle_core.jobs import Submission, ensure_worker, resume, submit
+from muscle_core.store import ModelVersion, Workspace, made_by
+
+Report = Callable[[str, str, int, int], None]  # strategy and seed, what is being done, how much of it, of how much
+
+_RESUMABLE = ("cancelled", "lost")  # what failed would as a rule fail again from its checkpoint
+
+
+class Submitted(NamedTuple):
+    """What submitting an ablation did.
+
+    Attributes:
+        submissions: one a job that is now queued, or was under way before (`is_new` tells).
+        there: cells that were trained and evaluated before, for which nothing was queued.
+    """
+
+    submissions: list[Submission]
+    there: list[Cell]
+
+
+def submit_ablation(
+    workspace: Workspace,
+    old_name: str,
+    new_name: str,
+    dataset_name: str,
+    config: CompatConfig,
+    *,
+    strategies: Sequence[str],
+    seeds: Sequence[int],
+    train_split: str = "train",
+    test_split: str = "test",
+    limit: int | None = None,
+) -> Submitted:
+    """Queue what an ablation lacks, a background job each: a training and, after it, the evaluation.
+
+    A job of the same training that was cancelled or lost is resumed, and goes on from its last checkpoint; what is
+    trained but not evaluated is only evaluated. The trainings share what the teachers say about the samples:
+    the first one that is run asks them.
+
+    Args and errors: as of `plan_ablation`; where it raises, nothing is queued.
+    """
+    plan = plan_ablation(
+        workspace,
+        old_name,
+        new_name,
+        dataset_name,
+        config,
+        strategies=strategies,
+        seeds=seeds,
+        train_split=train_split,
+        test_split=test_split,
+        limit=limit,
+    )
+    submissions = [_queue(workspace, plan, cell) for cell in plan.cells if not cell.evaluated]
+    if submissions:
+        ensure_worker(workspace)
+    return Submitted(submissions, [cell for cell in plan.cells if cell.evaluated])
+
+
+def run_ablation(
+    workspace: Workspace,
+    old_name: str,
+    new_name: str,
+    dataset_name: str,
+    config: CompatConfig,
+    *,
+    strategies: Sequence[str],
+    seeds: Sequence[int],
+    train_split: str = "train",
+    test_split: str = "test",
+    limit: int | None = None,
+    report: Report = lambda label, stage, done, total: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Ablation:
+    """Train and evaluate what an ablation lacks, one after another, in this process.
+
+    The old and the new version are evaluated too where they were not. Called again after a stop or a kill, it goes on
+    from the last checkpoint of the training that was cut off.
+
+    Args:
+        workspace: see `plan_ablation`, as for all but the last two.
+        old_name: see there.
+        new_name: see there.
+        dataset_name: see there.
+        config: see there.
+        strategies: see there.
+        seeds: see there.
+        train_split: see there.
+        test_split: see there.
+        limit: see there.
+        report: called after every step, and after every batch of what goes before and after the steps.
+        should_stop: asked after every step and every shard of an evaluation.
+
+    Returns:
+        The ablation, all of it trained and evaluated.
+
+    Raises:
+        StoreError, ModelError, ConfigError, DataError: something cannot be used; nothing is trained.
+        JobError: a training of it is under way elsewhere, or has diverged.
+        Cancelled: `should_stop` said so; the checkpoint is kept.
+    """
+
+    def plan() -> Ablation:
+        return plan_ablation(
+            workspace,
+            old_name,
+            new_name,
+            dataset_name,
+            config,
+            strategies=strategies,
+            seeds=seeds,
+            train_split=train_split,
+            test_split=test_split,
+            limit=limit,
+        )
+
+    found = plan()
+    busy = [f"{c.label} (job {c.job.id[:8]})" for c in found.cells if not c.evaluated and c.under_way and c.job]
+    if busy:
+        raise JobError(
+            f"under way in the background: {'; '.join(busy)}. Wait for the end of these jobs or cancel them "
+            "(python -m muscle_core jobs cancel JOB), then start again."
+        )
+
+    def evaluated(version: ModelVersion, label: str) -> None:
+        evaluate(
+            workspace,
+            version.name,
+            dataset_name,
+            split=test_split,
+            report=lambda done, total: report(label, "evaluating", done, total),
+            should_stop=should_stop,
+        )
+
+    for version in (found.old, found.new):
+        if latest_run(workspace, version, found.dataset, test_split) is None:
+            evaluated(version, version.name)
+    for cell in found.cells:
+        if not cell.evaluated:
+            version = cell.variant.version if cell.variant else _train(workspace, found, cell, report, should_stop)
+            evaluated(version, cell.label)
+    return plan()
+
+
+def _queue(workspace: Workspace, plan: Ablation, cell: Cell) -> Submission:
+    if cell.job is not None and cell.job.state in _RESUMABLE:
+        try:
+            return Submission(resume(workspace, cell.job.id).id, True)
+        except JobError:  # resumed or submitted meanwhile: found below
+            pass
+    elif cell.variant is not None and not cell.under_way:
+        return submit_evaluation(workspace, [cell.variant.version.name], plan.dataset.name, split=plan.test_split)
+    return submit(workspace, *plan.work(cell.config))
+
+
+def _train(
+    workspace: Workspace, plan: Ablation, cell: Cell, report: Report, should_stop: Callable[[], bool]
+) -> ModelVersion:
+    run = _run_id(plan, cell.config)
+    with _alone(workspace, run, cell.label):
+        return train_compat(
+            workspace,
+            plan.old.name,
+            plan.new.name,
+            plan.dataset.name,
+            cell.config,
+            split=plan.train_split,
+            limit=plan.limit,
+            run_id=run,
+            report=lambda step: report(cell.label, "training", int(step["step"]), int(step["steps"])),
+            report_stage=lambda stage, done, total: report(cell.label, stage, done, total),
+            should_stop=should_stop,
+        )
+
+
+def _run_id(plan: Ablation, config: CompatConfig) -> str:
+    """Id of a training in the foreground, the same for the same training; other libraries make another one."""
+    content = [
+        [[version.id, version.fingerprint] for version in (plan.old, plan.new)],
+        [plan.dataset.id, plan.dataset.fingerprint, plan.train_split, plan.limit],
+        config.as_dict(),
+        made_by()["libraries"],
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@contextmanager
+def _alone(workspace: Workspace, run: str, label: str) -> Iterator[None]:
+    """Keep a second process from the same training, as long as this one is at it or alive."""
+    with (workspace.job_folder(run) / "lock").open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise JobError(f"{label} is being trained by another process; wait for its end.") from error
+        yield

@@ -1,0 +1,49 @@
+"""Mixes of adapters and the ensemble on the pages that list versions and trainings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from helpers import save_random_adapter
+from streamlit.testing.v1 import AppTest
+
+from muscle_core.actions.ensemble import ENSEMBLE_LABEL, evaluate_ensemble
+from muscle_core.actions.evaluate import evaluate
+from muscle_core.actions.interpolate import sweep
+from muscle_core.actions.models import add_model_version
+from muscle_core.store import Workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_masking_library_and_training_cope_with_them(filled: Workspace, tiny_bases: dict, tmp_path: Path) -> None:
+    import streamlit as st
+
+    st.cache_resource.clear()
+    for seed, name in enumerate(("task-new", "other")):
+        folder = save_random_adapter(tmp_path / name, tiny_bases["new"], seed)
+        add_model_version(filled, name, str(tiny_bases["new"]), adapter=str(folder))
+    for name in ("old", "task-new"):
+        evaluate(filled, name, "choice")
+    sweep(filled, "old", "task-new", "choice", "task-new", "other", shares=(0.5,))
+    run = evaluate_ensemble(filled, "old", "task-new", "choice")
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    for page in ("masking", "library", "samples", "training"):
+        app = app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception, app.exception
+        assert not app.error
+        if page == "masking":
+            table = app.dataframe[0].value
+            assert list(table["version"]) == ["task-new", "task-new-interpolation-0.5", "old-task-new-ensemble"]
+            assert list(table["strategy"][1:]) == ["interpolation", ENSEMBLE_LABEL]
+            assert list(table["seed"][1:]) == ["–", "–"]
+        if page == "library":
+            [row] = app.dataframe[3].value.to_dict("records")
+            assert (row["kind"], row["last loss"], row["dataset"]) == ("interpolation", "–", "choice (–)")
+            versions = app.dataframe[0].value.set_index("name")
+            assert versions.loc["old-task-new-ensemble", "base"] == "– (two versions)"
+            offered = next(box for box in app.selectbox if box.label == "Model version").options
+            assert "old-task-new-ensemble" not in offered
+    assert run.rows == 30
+    picked = next(box for box in app.selectbox if box.label == "New version").options
+    assert picked.index("task-new") < picked.index("old-task-new-ensemble")
