@@ -60,9 +60,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-train-") as scratch:
         options.folder = Path(scratch)
         result["case"] = _child("prepare", options)
+        result["epochs"] = _child("epochs", options)  # first, for it fills the store
         result["steps"] = _child("steps", options)
-        _write(result, options.out)
-        result["epochs"] = _child("epochs", options)
         _write(result, options.out)
         result["memory"] = {side: _child("memory", options, "--side", side) for side in options.memory_sides}
     result["minutes"] = (time.perf_counter() - started) / 60
@@ -96,8 +95,9 @@ def steps(options: argparse.Namespace) -> dict[str, Any]:
     from benchmarks.train.turns import interleave
 
     case = _case(options, "case")
-    stores = options.folder / "stores-steps"
-    ours(case, 1, lambda loss: None, stores=stores)
+    stores = options.folder / "stores"
+    if not stores.exists():
+        raise RuntimeError("the part that fills the store comes before")
     count = options.steps + 1  # the first is a warm-up
     return interleave(
         {
@@ -119,7 +119,7 @@ def epochs(options: argparse.Namespace) -> dict[str, Any]:
     case = _case(options, "case")
     count = options.epochs * len(case.samples) // BATCH_SIZE
     started = time.perf_counter()
-    result = ours(case, count, lambda loss: None, stores=options.folder / "stores-epochs")
+    result = ours(case, count, lambda loss: None, stores=options.folder / "stores")
     whole = time.perf_counter() - started
     _tell(f"{options.epochs} epochs: filling {result.teacher_seconds:.1f} s, training {result.seconds:.1f} s")
     return {
@@ -216,8 +216,8 @@ def _options() -> argparse.Namespace:
         return Path(os.environ[name]) if os.environ.get(name) else None
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=8, help="timed steps of each side, after one to warm up")
-    parser.add_argument("--samples", type=int, default=32, help="samples of the set")
+    parser.add_argument("--steps", type=int, default=6, help="timed steps of each side, after one to warm up")
+    parser.add_argument("--samples", type=int, default=48, help="samples of the set")
     parser.add_argument("--epochs", type=int, default=3, help="epochs of the training from an empty store")
     parser.add_argument("--threads", type=int, default=2, help="threads of torch")
     parser.add_argument("--seed", type=int, default=0, help="of the order of the sides")

@@ -21,6 +21,7 @@ from muscle_core.compat.adapters import check_same_tokenizer, compat_student, fr
 from muscle_core.compat.checkpoints import Totals, latest_checkpoint, restore
 from muscle_core.compat.config import CompatConfig, TaskConfig
 from muscle_core.compat.early_stopping import EarlyStopping, Validation
+from muscle_core.compat.fused_lora import fused_lora
 from muscle_core.compat.pairs import TrainingSet, training_pairs
 from muscle_core.compat.states import StateReader
 from muscle_core.compat.strategies import TOKEN_STRATEGIES, Strategy, strategy_of
@@ -40,8 +41,8 @@ class TrainingResult(NamedTuple):
     Attributes:
         adapter: folder of the saved adapter; of a stopped training it is not there.
         steps: optimizer steps done (fewer than asked for after a stop).
-        seconds: wall time of the steps, also of those before a resumed checkpoint; without loading, asking the teachers,
-            validating and saving.
+        seconds: wall time of the steps, also of those before a resumed checkpoint; without loading, asking the
+            teachers, validating and saving.
         teacher_seconds: wall time of asking the teachers before it.
         stopped: whether it was asked to stop; its checkpoint is kept.
         old_share: share of all answer tokens that followed the old teacher (nan without teachers).
@@ -273,7 +274,8 @@ def _fit(
         trainer.remove_callback(PrinterCallback)  # its summary line would only blur the log
         reporter.trainer = trainer
         reporter.clock = time.perf_counter()
-        trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed))
+        with fused_lora(student):
+            trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed))
     best_step = None
     if not reporter.stopped:
         if stopping is not None and stopping.best is not None:

@@ -51,7 +51,7 @@ class StateReader:
         Args:
             model: a causal language model, with or without a PEFT adapter.
             pad_id: any token id; padding is masked.
-            pairs: all training samples; the longest of them is part of the probe.
+            pairs: all training samples; the longest of them is tried too.
 
         Raises:
             DataError: some are longer than the model's context.
@@ -67,7 +67,7 @@ class StateReader:
         if self._layer is not None:
             self.head = Head(*(None if p is None else p.detach() for p in (self._layer.weight, self._layer.bias)))
             self.fallback_reason = None
-            self.fallback_reason = why_not(lambda: self._difference([*_probe_pairs(self.vocabulary), longest]))
+            self.fallback_reason = why_not(lambda: self._difference(_probe_pairs(self.vocabulary), longest))
         if self.fallback_reason is not None:
             self.head = Head(None)
 
@@ -112,14 +112,15 @@ class StateReader:
             self.plain.set_output_embeddings(self._layer)
 
     @torch.no_grad()
-    def _difference(self, pairs: list[EncodedPair]) -> float:
-        """Largest difference of a gold token's log-likelihood between both ways."""
+    def _difference(self, pairs: list[EncodedPair], longest: EncodedPair) -> float:
+        """Largest difference of a gold token's log-likelihood between both ways; the longest sample must pass too."""
         training = self.model.training
         self.model.eval()
         try:
             padded, gold, _ = answer_logits(self.model, pad_pairs(pairs, self.pad_id))
             with self.reading():
                 own = self(pairs)
+                self([longest])  # a window shorter than it is refused
             if not torch.equal(own.gold, gold):
                 raise NotPackableError("both ways read other tokens")
             difference = gold_loglikelihood(self.head(own.states), gold) - gold_loglikelihood(padded, gold)
