@@ -3,7 +3,7 @@
 # make lint      ruff and mypy
 # make test-slow the tests that take minutes
 # make bench-eval  our scorer against lm-evaluation-harness, in an environment of its own (docs/benchmarks.md)
-# make bench-train   our training step against a plain loop and TRL's GKDTrainer
+# make bench-train  our training step against a plain loop and TRL's GKDTrainer (about 11 minutes)
 # make bench-growth  cost and memory of our evaluation by number of rows
 # make rebuild-demo  make the demo's weights again from nothing (about 16 minutes)
 
@@ -62,13 +62,7 @@ lint: $(DEV_STAMP)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-rebuild-$(BENCH_TRAIN_STAMP): requirements.txt benchmarks/train/requirements.txt
-	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
-	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
-	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r benchmarks/train/requirements.txt
-	touch $@
-
-demo: $(STAMP)
+rebuild-demo: $(STAMP)
 	$(RUN) -m muscle_core demo --rebuild
 
 bench-eval: $(BENCH_STAMP)

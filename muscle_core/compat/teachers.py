@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from muscle_core.compat.fused_lora import fused_lora
 from muscle_core.compat.losses import CHUNK_LOGITS, Head, TeacherTokens
 from muscle_core.compat.states import StateReader
 from muscle_core.errors import ConfigError
@@ -134,9 +135,11 @@ def fill_store(
     with _alone(folder):
         if is_filled(folder):
             return
-        reader = StateReader(load(), pad_id, pairs)
+        teacher = load()
+        reader = StateReader(teacher, pad_id, pairs)
         partial = folder.with_name(folder.name + ".partial")
-        _fill(partial, reader, pairs, name, limit_bytes, with_head, report)
+        with fused_lora(teacher):
+            _fill(partial, reader, pairs, name, limit_bytes, with_head, report)
         partial.rename(folder)
 
 
