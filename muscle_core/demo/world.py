@@ -2,11 +2,9 @@
 
 Pure Python and the standard library's `random` only, so that the rows are the same on every machine.
 The weights, lengths and prices are rough, hand-written values: the world's truth, not a reference work.
-Word problems and summaries follow it. Gold answers of the comparisons are given by people: whoever labels a question
-misjudges every object in it a little (`LABEL_SPREAD`), in all splits alike and without knowing of any model, as in data
-that people have labelled; the field `truth` says what is true. What differs between the two bases is only what they have
-read: their corpora have other authors, who misjudge objects a little (`CorpusRecipe.judgement_error`), other amounts of
-text and other shares of slips in sums. Nothing is planted for or against a version.
+Gold answers always follow this truth. What differs between the two bases is only what they have read: their
+corpora have other authors, who misjudge objects a little (`CorpusRecipe.judgement_error`), other amounts of
+text and other shares of slips in sums. No error is planted in any task row.
 """
 
 from __future__ import annotations
@@ -41,13 +39,10 @@ ATTRIBUTE_WORDS: dict[str, tuple[str, str, str, str]] = {
     "length": ("longer", "shorter", "longest", "shortest"),
     "price": ("costlier", "cheaper", "costliest", "cheapest"),
 }
-# What is truly the best answer must beat the second best by this factor, so that every question has an answer.
+# A question's best answer must beat the second best by this factor, so that every gold answer is defensible.
 SMALLEST_FACTOR = 1.15
 # … and by no more than this, so that the question is not trivial.
 LARGEST_FACTOR = 3.0
-# Standard deviation of the misjudgement of one object by whoever labels one question, on the scale of logarithms. It
-# bounds what a training can learn: without it, longer training tells the whole world of 50 objects.
-LABEL_SPREAD = 0.3
 # Word problems of the task go beyond the numbers that the bases have read about.
 LARGEST_NUMBER = 90
 LARGEST_NUMBER_READ = 50
@@ -86,7 +81,7 @@ def _listing(names: list[str], joint: str) -> str:
 
 
 def _choice_row(generator: random.Random) -> dict:
-    """One 4-choice comparison as somebody labels it; `gap` tells how closely the second best truly follows the best."""
+    """One 4-choice comparison; `gap` tells how closely the second best follows the best."""
     attribute = generator.choice(list(ATTRIBUTE_WORDS))
     upwards = generator.random() < 0.5
     while True:
@@ -95,14 +90,11 @@ def _choice_row(generator: random.Random) -> dict:
         distance = abs(TRUTH[attribute][ordered[0]] - TRUTH[attribute][ordered[1]])
         if math.log(SMALLEST_FACTOR) <= distance <= math.log(LARGEST_FACTOR):
             break
-    judged = {name: TRUTH[attribute][name] + generator.gauss(0, LABEL_SPREAD) for name in names}
-    labelled = (max if upwards else min)(names, key=judged.__getitem__)
     superlative = ATTRIBUTE_WORDS[attribute][2 if upwards else 3]
     return {
         "question": f"Which is the {superlative}: {_listing(names, 'or')}?",
         "choices": [f"the {name}" for name in names],
-        "answer": names.index(labelled),
-        "truth": f"the {ordered[0]}",
+        "answer": names.index(ordered[0]),
         "attribute": attribute,
         "direction": "most" if upwards else "least",
         "gap": "close" if distance < math.log(1.5) else "medium" if distance < math.log(2.0) else "wide",

@@ -25,7 +25,7 @@ def test_a_cold_deep_link_opens_the_right_page_with_its_parameters(demo_home: Pa
         expect(page.get_by_role("heading", name="Samples", exact=True)).to_be_visible()
         expect(page.get_by_role("textbox", name="Search")).to_have_value("heaviest")
         assert re.search(r"/samples\?.*quadrant=Q4", page.url)
-        expect(page.get_by_text(re.compile(r"^\d+ of 2,000 samples$"))).to_be_visible()
+        expect(page.get_by_text(re.compile(r"^\d+ of 1,000 samples$"))).to_be_visible()
         expect(page.get_by_role("link", name="Update report")).to_be_visible()
         no_exception(page)
 
