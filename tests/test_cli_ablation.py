@@ -36,7 +36,7 @@ def test_an_ablation_ends_with_a_table_and_is_not_repeated(filled: Workspace) ->
     assert [row.split()[0] for row in rows] == ["always_old", "cross_entropy"]
     assert all("0, 1" in row and "[" in row for row in rows)
     assert "100.0 %" in rows[0]
-    assert "cross_entropy, seed 1: training 2 of 2" in result.stderr
+    assert "cross_entropy, seed 1: training: 2 of 2" in result.stderr
     again = ablation(*wanted)
     assert again.stdout == result.stdout
     assert "training" not in again.stderr

@@ -5,11 +5,11 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from muscle_core.actions.ablation_plan import Ablation, Cell, plan_ablation
+from muscle_core.actions.ablation_plan import Ablation, AblationRequest, Cell, plan_ablation
 from muscle_core.actions.background import submit_evaluation
 from muscle_core.actions.compare import latest_run
 from muscle_core.actions.evaluate import evaluate
@@ -36,39 +36,17 @@ class Submitted(NamedTuple):
     there: list[Cell]
 
 
-def submit_ablation(
-    workspace: Workspace,
-    old_name: str,
-    new_name: str,
-    dataset_name: str,
-    config: CompatConfig,
-    *,
-    strategies: Sequence[str],
-    seeds: Sequence[int],
-    train_split: str = "train",
-    test_split: str = "test",
-    limit: int | None = None,
-) -> Submitted:
+def submit_ablation(workspace: Workspace, request: AblationRequest) -> Submitted:
     """Queue what an ablation lacks, a background job each: a training and, after it, the evaluation.
 
-    A job of the same training that was cancelled or lost is resumed, and goes on from its last checkpoint; what is
-    trained but not evaluated is only evaluated. The trainings share what the teachers say about the samples:
+    A job of the same training that was cancelled, failed or lost is resumed, and goes on from its last checkpoint;
+    what is trained but not evaluated is only evaluated. The trainings share what the teachers say about the samples:
     the first one that is run asks them.
 
-    Args and errors: as of `plan_ablation`; where it raises, nothing is queued.
+    Raises:
+        StoreError, ModelError, ConfigError, DataError: something cannot be used; nothing is queued.
     """
-    plan = plan_ablation(
-        workspace,
-        old_name,
-        new_name,
-        dataset_name,
-        config,
-        strategies=strategies,
-        seeds=seeds,
-        train_split=train_split,
-        test_split=test_split,
-        limit=limit,
-    )
+    plan = plan_ablation(workspace, request)
     submissions = [_queue(workspace, plan, cell) for cell in plan.cells if not cell.evaluated]
     if submissions:
         ensure_worker(workspace)
@@ -77,16 +55,8 @@ def submit_ablation(
 
 def run_ablation(
     workspace: Workspace,
-    old_name: str,
-    new_name: str,
-    dataset_name: str,
-    config: CompatConfig,
+    request: AblationRequest,
     *,
-    strategies: Sequence[str],
-    seeds: Sequence[int],
-    train_split: str = "train",
-    test_split: str = "test",
-    limit: int | None = None,
     report: Report = lambda label, stage, done, total: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Ablation:
@@ -96,16 +66,8 @@ def run_ablation(
     from the last checkpoint of the training that was cut off.
 
     Args:
-        workspace: see `plan_ablation`, as for all but the last two.
-        old_name: see there.
-        new_name: see there.
-        dataset_name: see there.
-        config: see there.
-        strategies: see there.
-        seeds: see there.
-        train_split: see there.
-        test_split: see there.
-        limit: see there.
+        workspace: where all is.
+        request: what to train and compare.
         report: called after every step, and after every batch of what goes before and after the steps.
         should_stop: asked after every step and every shard of an evaluation.
 
@@ -117,22 +79,7 @@ def run_ablation(
         JobError: a training of it is under way elsewhere, or has diverged.
         Cancelled: `should_stop` said so; the checkpoint is kept.
     """
-
-    def plan() -> Ablation:
-        return plan_ablation(
-            workspace,
-            old_name,
-            new_name,
-            dataset_name,
-            config,
-            strategies=strategies,
-            seeds=seeds,
-            train_split=train_split,
-            test_split=test_split,
-            limit=limit,
-        )
-
-    found = plan()
+    found = plan_ablation(workspace, request)
     busy = [f"{c.label} (job {c.job.id[:8]})" for c in found.cells if not c.evaluated and c.under_way and c.job]
     if busy:
         raise JobError(
@@ -144,20 +91,20 @@ def run_ablation(
         evaluate(
             workspace,
             version.name,
-            dataset_name,
-            split=test_split,
+            found.dataset.name,
+            split=found.test_split,
             report=lambda done, total: report(label, "evaluating", done, total),
             should_stop=should_stop,
         )
 
     for version in (found.old, found.new):
-        if latest_run(workspace, version, found.dataset, test_split) is None:
+        if latest_run(workspace, version, found.dataset, found.test_split) is None:
             evaluated(version, version.name)
     for cell in found.cells:
         if not cell.evaluated:
             version = cell.variant.version if cell.variant else _train(workspace, found, cell, report, should_stop)
             evaluated(version, cell.label)
-    return plan()
+    return plan_ablation(workspace, request)
 
 
 def _queue(workspace: Workspace, plan: Ablation, cell: Cell) -> Submission:

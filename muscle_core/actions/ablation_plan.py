@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
@@ -20,6 +20,33 @@ from muscle_core.jobs.queue import idempotency_key
 from muscle_core.store import Dataset, Job, ModelVersion, TrainingRun, Workspace, get_dataset, get_version
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class AblationRequest:
+    """What to train and compare.
+
+    Attributes:
+        old: name of the old model version.
+        new: name of the new model version.
+        dataset: name of the dataset.
+        config: options of all trainings; its strategy and seed are replaced.
+        strategies: keys of `muscle_core.compat.config.STRATEGIES`.
+        seeds: seeds that each strategy is trained with.
+        train_split: split to train on.
+        test_split: split to evaluate the results on.
+        limit: only the first samples of the training split.
+    """
+
+    old: str
+    new: str
+    dataset: str
+    config: CompatConfig
+    strategies: Sequence[str]
+    seeds: Sequence[int]
+    train_split: str = "train"
+    test_split: str = "test"
+    limit: int | None = None
 
 
 class Cell(NamedTuple):
@@ -82,38 +109,15 @@ class Ablation(NamedTuple):
         return [cell.variant for cell in self.cells if cell.evaluated and cell.variant is not None]
 
 
-def plan_ablation(
-    workspace: Workspace,
-    old_name: str,
-    new_name: str,
-    dataset_name: str,
-    config: CompatConfig,
-    *,
-    strategies: Sequence[str],
-    seeds: Sequence[int],
-    train_split: str = "train",
-    test_split: str = "test",
-    limit: int | None = None,
-) -> Ablation:
+def plan_ablation(workspace: Workspace, request: AblationRequest) -> Ablation:
     """Check an ablation and look up what there is of it already.
 
     A training counts as the same where versions, dataset, split, row limit and all options are the same.
 
-    Args:
-        workspace: where all is.
-        old_name: old model version.
-        new_name: new model version.
-        dataset_name: dataset.
-        config: options of all trainings; its strategy and seed are replaced.
-        strategies: keys of `muscle_core.compat.config.STRATEGIES`.
-        seeds: seeds that each strategy is trained with.
-        train_split: split to train on.
-        test_split: split to evaluate the results on.
-        limit: only the first samples of the training split.
-
     Raises:
         StoreError, ModelError, ConfigError, DataError: something cannot be used; all problems at once.
     """
+    config, train_split, test_split, limit = request.config, request.train_split, request.test_split, request.limit
     errors: list[MuscleError] = []
 
     def checked(check: Callable[[], _T]) -> _T | None:
@@ -123,9 +127,9 @@ def plan_ablation(
             errors.append(error)
             return None
 
-    configs = checked(lambda: _configs(config, strategies, seeds))
-    old, new = (checked(lambda name=name: get_version(workspace, name)) for name in (old_name, new_name))  # type: ignore[misc]
-    dataset = checked(lambda: get_dataset(workspace, dataset_name))
+    configs = checked(lambda: _configs(config, request.strategies, request.seeds))
+    old, new = (checked(lambda name=name: get_version(workspace, name)) for name in (request.old, request.new))  # type: ignore[misc]
+    dataset = checked(lambda: get_dataset(workspace, request.dataset))
     checked(lambda: check_limit(limit))
     if old and new and dataset:
         checked(lambda: check_compat(workspace, old.name, new.name, dataset.name, config))

@@ -28,13 +28,13 @@ from typing import Any
 import yaml
 
 from muscle_core.actions.ablation import run_ablation
-from muscle_core.actions.ablation_plan import Ablation
+from muscle_core.actions.ablation_plan import Ablation, AblationRequest
 from muscle_core.actions.datasets import add_dataset
 from muscle_core.actions.demo import load_demo
 from muscle_core.actions.models import add_model_version
 from muscle_core.actions.presets import compat_preset
 from muscle_core.actions.train import train_task
-from muscle_core.compat.config import STRATEGIES, CompatConfig, TaskConfig
+from muscle_core.compat.config import STRATEGIES, TaskConfig
 from muscle_core.errors import ConfigError, ModelError, MuscleError, StoreError, first_line, raise_all
 from muscle_core.models.spec import ModelSpec
 from muscle_core.paths import local_path
@@ -62,21 +62,6 @@ _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
 
 
 @dataclass(frozen=True)
-class AblationRecipe:
-    """One ablation of a recipe; see `plan_ablation` for the names."""
-
-    old: str
-    new: str
-    dataset: str
-    config: CompatConfig
-    strategies: tuple[str, ...]
-    seeds: tuple[int, ...]
-    train_split: str = "train"
-    test_split: str = "test"
-    limit: int | None = None
-
-
-@dataclass(frozen=True)
 class Recipe:
     """A whole experiment; see the module's text for the fields."""
 
@@ -84,7 +69,7 @@ class Recipe:
     demo: bool = False
     datasets: dict[str, dict[str, Any]] = field(default_factory=dict)
     versions: dict[str, dict[str, Any]] = field(default_factory=dict)
-    ablations: tuple[AblationRecipe, ...] = ()
+    ablations: tuple[AblationRequest, ...] = ()
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -146,19 +131,7 @@ def run_recipe(
         if not _is_there(get_version, workspace, name):
             _make_version(workspace, name, entry, report)
     return [
-        run_ablation(
-            workspace,
-            one.old,
-            one.new,
-            one.dataset,
-            one.config,
-            strategies=one.strategies,
-            seeds=one.seeds,
-            train_split=one.train_split,
-            test_split=one.test_split,
-            limit=one.limit,
-            report=lambda label, stage, done, total: report(f"{label}: {stage}", done, total),
-        )
+        run_ablation(workspace, one, report=lambda label, stage, done, total: report(f"{label}: {stage}", done, total))
         for one in recipe.ablations
     ]
 
@@ -249,7 +222,7 @@ def _version_problems(name: str, entry: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def _ablation(number: int, entry: Mapping[str, Any], problems: list[str]) -> AblationRecipe | None:
+def _ablation(number: int, entry: Mapping[str, Any], problems: list[str]) -> AblationRequest | None:
     what = f"ablation {number}"
     found = _unknown(what, entry, _ABLATION_KEYS)
     found += [f"{what} needs {key!r}" for key in ("old", "new", "dataset") if key not in entry]
@@ -267,6 +240,6 @@ def _ablation(number: int, entry: Mapping[str, Any], problems: list[str]) -> Abl
     if found or config is None:
         return None
     named = {key: entry[key] for key in ("train_split", "test_split", "limit") if key in entry}
-    return AblationRecipe(
+    return AblationRequest(
         str(entry["old"]), str(entry["new"]), str(entry["dataset"]), config, tuple(strategies), tuple(seeds), **named
     )

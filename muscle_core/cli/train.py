@@ -149,6 +149,7 @@ def train_ablation_command(
 ) -> None:
     """Train and evaluate several strategies with equal options, each with every seed; what is there is not repeated."""
     from muscle_core.actions.ablation import run_ablation, submit_ablation
+    from muscle_core.actions.ablation_plan import AblationRequest
     from muscle_core.actions.presets import compat_preset
     from muscle_core.compat.config import STRATEGIES
 
@@ -161,19 +162,9 @@ def train_ablation_command(
     if not all(part.isdecimal() for part in parts):
         raise ConfigError(f"write seeds as whole numbers with commas between them, such as 0,1,2; got {seeds!r}.")
     numbers = [int(part) for part in parts]
+    request = AblationRequest(old, new, dataset, config, wanted, numbers, split, test_split, limit)
     if background:
-        submitted = submit_ablation(
-            workspace,
-            old,
-            new,
-            dataset,
-            config,
-            strategies=wanted,
-            seeds=numbers,
-            train_split=split,
-            test_split=test_split,
-            limit=limit,
-        )
+        submitted = submit_ablation(workspace, request)
         for cell in submitted.there:
             print(f"already there: {cell.label}")
         for submission in submitted.submissions:
@@ -184,17 +175,7 @@ def train_ablation_command(
 
     tell = say_now_and_then()
     plan = run_ablation(
-        workspace,
-        old,
-        new,
-        dataset,
-        config,
-        strategies=wanted,
-        seeds=numbers,
-        train_split=split,
-        test_split=test_split,
-        limit=limit,
-        report=lambda label, stage, done, total: tell(f"{label}: {stage}", done, total),
+        workspace, request, report=lambda label, stage, done, total: tell(f"{label}: {stage}", done, total)
     )
     table = compare_over_seeds(workspace, old, new, dataset, plan.variants, split=test_split)
     text = readable_over_seeds(table).drop(columns=["starts from", "steps"])

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from muscle_core.actions.ablation import submit_ablation
-from muscle_core.actions.ablation_plan import Ablation, Cell, estimated_seconds, plan_ablation
+from muscle_core.actions.ablation_plan import Ablation, AblationRequest, Cell, estimated_seconds, plan_ablation
 from muscle_core.actions.presets import compat_preset, preset_names, preset_note
 from muscle_core.compat.config import STRATEGIES
 from muscle_core.errors import MuscleError
@@ -58,18 +58,17 @@ def show(workspace: Workspace, chosen: Picks) -> None:
     if not strategies or not seeds:
         st.info("Choose at least one strategy and one seed.", icon=":material/info:")
         return
-    look = partial(
-        plan_ablation,
-        workspace,
+    request = AblationRequest(
         chosen.old.name,
         chosen.new.name,
         chosen.dataset.name,
         config,
-        strategies=strategies,
-        seeds=sorted(seeds),
-        train_split=train_split,
-        test_split=chosen.split,
+        strategies,
+        sorted(seeds),
+        train_split,
+        chosen.split,
     )
+    look = partial(plan_ablation, workspace, request)
     try:
         plan = look()
     except MuscleError as error:
@@ -78,7 +77,7 @@ def show(workspace: Workspace, chosen: Picks) -> None:
     active = sum(cell.under_way for cell in plan.cells)
     st.fragment(_state, run_every="2s" if active else None)(workspace, look, active)
     with errors_shown():
-        _buttons(workspace, plan)
+        _buttons(workspace, request, plan)
 
 
 def _state(workspace: Workspace, look: partial[Ablation], was_active: int) -> None:
@@ -103,7 +102,7 @@ def _state(workspace: Workspace, look: partial[Ablation], was_active: int) -> No
             st.error(plain(f"{cell.label} failed (job {cell.job.id[:8]}): {why}"), icon=":material/error:")
 
 
-def _buttons(workspace: Workspace, plan: Ablation) -> None:
+def _buttons(workspace: Workspace, request: AblationRequest, plan: Ablation) -> None:
     missing = [cell for cell in plan.cells if cell.is_missing]
     under_way = [cell.job for cell in plan.cells if cell.under_way and cell.job is not None]
     st.caption(plain(_summary(workspace, plan, len(missing), len(under_way))))
@@ -115,18 +114,7 @@ def _buttons(workspace: Workspace, plan: Ablation) -> None:
         disabled=not missing,
         width="stretch",
     ):
-        submitted = submit_ablation(
-            workspace,
-            plan.old.name,
-            plan.new.name,
-            plan.dataset.name,
-            plan.cells[0].config,
-            strategies=list(dict.fromkeys(cell.config.strategy for cell in plan.cells)),
-            seeds=list(dict.fromkeys(cell.config.seed for cell in plan.cells)),
-            train_split=plan.train_split,
-            test_split=plan.test_split,
-            limit=plan.limit,
-        )
+        submitted = submit_ablation(workspace, request)
         st.toast(f"{sum(one.is_new for one in submitted.submissions):,} jobs queued.")
         st.rerun()
     if not under_way:

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from muscle_core.actions.ablation import run_ablation, submit_ablation
-from muscle_core.actions.ablation_plan import estimated_seconds, plan_ablation
+from muscle_core.actions.ablation_plan import AblationRequest, estimated_seconds, plan_ablation
 from muscle_core.actions.compare import compare_trained, trained_variants
 from muscle_core.actions.evaluate import evaluate
 from muscle_core.actions.over_seeds import compare_over_seeds, group_by_options, old_shares
@@ -55,25 +55,25 @@ def test_submitted_trainings_run_share_the_teachers_and_are_not_repeated(
     wanted = {"strategies": ["token_correctness", "always_old"], "seeds": [0, 1]}
     done = train_compat(trained, *PAIR, CONFIG)
     evaluate(trained, done.name, "choice")
-    submitted = submit_ablation(trained, *PAIR, CONFIG, **wanted)
+    submitted = submit_ablation(trained, AblationRequest(*PAIR, CONFIG, **wanted))
     assert [cell.label for cell in submitted.there] == ["token_correctness, seed 0"]
     assert [one.is_new for one in submitted.submissions] == [True, True, True]
     titles = [job.title for job in reversed(list_jobs(trained))]
     assert titles[0] == "Train always_old, seed 0, for task-old → task-new on choice"
-    again = submit_ablation(trained, *PAIR, CONFIG, **wanted)
+    again = submit_ablation(trained, AblationRequest(*PAIR, CONFIG, **wanted))
     assert [one.job_id for one in again.submissions] == [one.job_id for one in submitted.submissions]
     assert not any(one.is_new for one in again.submissions)
     assert len(run_queued(trained, monkeypatch)) == 3
     assert len([path for path in trained.path("teachers").iterdir() if path.is_dir()]) == 2  # one a teacher, for all
     assert len(compat_runs(trained)) == 4
-    last = submit_ablation(trained, *PAIR, CONFIG, **wanted)
+    last = submit_ablation(trained, AblationRequest(*PAIR, CONFIG, **wanted))
     assert (last.submissions, len(last.there)) == ([], 4)
     assert len(list_jobs(trained)) == 3
 
 
 def test_other_options_splits_and_rows_are_other_trainings(trained: Workspace) -> None:
     def missing(config: CompatConfig = CONFIG, **more: object) -> bool:
-        plan = plan_ablation(trained, *PAIR, config, strategies=["token_correctness"], seeds=[0], **more)
+        plan = plan_ablation(trained, AblationRequest(*PAIR, config, ["token_correctness"], [0], **more))
         return plan.cells[0].variant is None
 
     assert missing()
@@ -90,19 +90,19 @@ def test_what_is_trained_but_not_evaluated_is_only_evaluated(
     trained: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train_compat(trained, *PAIR, CONFIG)
-    submit_ablation(trained, *PAIR, CONFIG, strategies=["token_correctness"], seeds=[0])
+    submit_ablation(trained, AblationRequest(*PAIR, CONFIG, strategies=["token_correctness"], seeds=[0]))
     assert [job.kind for job in list_jobs(trained)] == ["evaluate"]
     run_queued(trained, monkeypatch)
-    plan = plan_ablation(trained, *PAIR, CONFIG, strategies=["token_correctness"], seeds=[0])
+    plan = plan_ablation(trained, AblationRequest(*PAIR, CONFIG, strategies=["token_correctness"], seeds=[0]))
     assert plan.cells[0].evaluated
 
 
 def test_a_cancelled_job_is_resumed_rather_than_begun_anew(trained: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = {"strategies": ["token_correctness"], "seeds": [0]}
-    first = submit_ablation(trained, *PAIR, CONFIG, **wanted).submissions[0]
+    first = submit_ablation(trained, AblationRequest(*PAIR, CONFIG, **wanted)).submissions[0]
     request_cancel(trained, first.job_id)
-    assert plan_ablation(trained, *PAIR, CONFIG, **wanted).cells[0].is_missing
-    second = submit_ablation(trained, *PAIR, CONFIG, **wanted).submissions[0]
+    assert plan_ablation(trained, AblationRequest(*PAIR, CONFIG, **wanted)).cells[0].is_missing
+    second = submit_ablation(trained, AblationRequest(*PAIR, CONFIG, **wanted)).submissions[0]
     assert second == (first.job_id, True)
     assert run_queued(trained, monkeypatch) == [first.job_id]
 
@@ -111,7 +111,7 @@ def test_all_problems_are_told_at_once_and_nothing_is_queued(trained: Workspace)
     early = CompatConfig(**FAST, validation_every=1)
     with pytest.raises(ConfigError) as caught:
         submit_ablation(
-            trained, "task-older", "task-new", "choice", early, strategies=["magic", "always_old"], seeds=[-1], limit=0
+            trained, AblationRequest("task-older", "task-new", "choice", early, ["magic", "always_old"], [-1], limit=0)
         )
     message = str(caught.value)
     for words in (
@@ -123,12 +123,12 @@ def test_all_problems_are_told_at_once_and_nothing_is_queued(trained: Workspace)
     ):
         assert words in message
     with pytest.raises(ConfigError, match="Train on another split"):
-        submit_ablation(trained, *PAIR, CONFIG, strategies=["always_old"], seeds=[0], train_split="test")
+        submit_ablation(trained, AblationRequest(*PAIR, CONFIG, ["always_old"], [0], train_split="test"))
     for wanted in ({"strategies": [], "seeds": [0]}, {"strategies": ["always_old"], "seeds": []}):
         with pytest.raises(ConfigError, match="name at least one"):
-            submit_ablation(trained, *PAIR, CONFIG, **wanted)
+            submit_ablation(trained, AblationRequest(*PAIR, CONFIG, **wanted))
         with pytest.raises(ConfigError, match="name at least one"):
-            run_ablation(trained, *PAIR, CONFIG, **wanted)
+            run_ablation(trained, AblationRequest(*PAIR, CONFIG, **wanted))
     assert list_jobs(trained) == []
     assert compat_runs(trained) == []
 
@@ -144,48 +144,50 @@ def test_an_interrupted_foreground_run_goes_on_from_its_checkpoint(trained: Work
         return bool(seen) and seen[-1] == ("cross_entropy, seed 0", "training", 2)
 
     with pytest.raises(Cancelled):
-        run_ablation(trained, *PAIR, CONFIG, **wanted, report=report, should_stop=in_second_step)
+        run_ablation(trained, AblationRequest(*PAIR, CONFIG, **wanted), report=report, should_stop=in_second_step)
     assert compat_runs(trained) == [("token_correctness", 0)]
     seen.clear()
-    plan = run_ablation(trained, *PAIR, CONFIG, **wanted, report=report)
+    plan = run_ablation(trained, AblationRequest(*PAIR, CONFIG, **wanted), report=report)
     assert [step for step in seen if step[1] == "training"] == [("cross_entropy, seed 0", "training", 3)]
     assert all(cell.evaluated for cell in plan.cells)
     run = next(v.training for v in plan.variants if v.training.strategy == "cross_entropy")
     assert [step["step"] for step in read_metrics(trained, run.id)] == [1, 2, 3]
     seen.clear()
-    run_ablation(trained, *PAIR, CONFIG, **wanted, report=report)
+    run_ablation(trained, AblationRequest(*PAIR, CONFIG, **wanted), report=report)
     assert seen == []
     assert compat_runs(trained) == [("cross_entropy", 0), ("token_correctness", 0)]
 
 
 def test_an_adapter_left_by_a_kill_before_its_record_is_made_again(trained: Workspace) -> None:
     wanted = {"strategies": ["always_old"], "seeds": [0]}
+    request = AblationRequest(*PAIR, CONFIG, **wanted)
     with pytest.raises(Cancelled):
-        run_ablation(trained, *PAIR, CONFIG, **wanted, should_stop=lambda: trained.path("jobs").exists())
+        run_ablation(trained, request, should_stop=lambda: trained.path("jobs").exists())
     run_id = next(path.parent.name for path in trained.path("jobs").glob("*/lock"))
     trained.path(f"adapters/{run_id}").mkdir(parents=True)
-    assert run_ablation(trained, *PAIR, CONFIG, **wanted).variants[0].training.id == run_id
+    assert run_ablation(trained, AblationRequest(*PAIR, CONFIG, **wanted)).variants[0].training.id == run_id
 
 
 def test_no_training_is_done_twice_at_once(trained: Workspace) -> None:
     wanted = {"strategies": ["always_old"], "seeds": [0]}
+    request = AblationRequest(*PAIR, CONFIG, **wanted)
     with pytest.raises(Cancelled):
-        run_ablation(trained, *PAIR, CONFIG, **wanted, should_stop=lambda: trained.path("jobs").exists())
+        run_ablation(trained, request, should_stop=lambda: trained.path("jobs").exists())
     lock = next(trained.path("jobs").glob("*/lock"))
     with lock.open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(JobError, match="another process"):
-            run_ablation(trained, *PAIR, CONFIG, **wanted)
-    submit_ablation(trained, *PAIR, CONFIG, **wanted)
+            run_ablation(trained, AblationRequest(*PAIR, CONFIG, **wanted))
+    submit_ablation(trained, AblationRequest(*PAIR, CONFIG, **wanted))
     with pytest.raises(JobError, match="under way in the background"):
-        run_ablation(trained, *PAIR, CONFIG, **wanted)
+        run_ablation(trained, AblationRequest(*PAIR, CONFIG, **wanted))
 
 
 def test_only_equal_options_are_pooled_and_the_table_agrees_with_the_single_rows(trained: Workspace) -> None:
     strategies = ["token_correctness", "cross_entropy"]
-    run_ablation(trained, *PAIR, CONFIG, strategies=strategies, seeds=[0, 1])
+    run_ablation(trained, AblationRequest(*PAIR, CONFIG, strategies=strategies, seeds=[0, 1]))
     longer = CompatConfig(**{**FAST, "steps": 4})
-    run_ablation(trained, *PAIR, longer, strategies=["token_correctness"], seeds=[0])
+    run_ablation(trained, AblationRequest(*PAIR, longer, strategies=["token_correctness"], seeds=[0]))
     old, new = (get_version(trained, name) for name in PAIR[:2])
     variants = trained_variants(trained, old, new, get_dataset(trained, "choice"))
     groups = group_by_options(variants)
@@ -214,7 +216,7 @@ def test_only_equal_options_are_pooled_and_the_table_agrees_with_the_single_rows
 
 def test_the_estimate_needs_a_measured_training(trained: Workspace) -> None:
     def plan(strategies: list[str]):
-        return plan_ablation(trained, *PAIR, CONFIG, strategies=strategies, seeds=[0, 1])
+        return plan_ablation(trained, AblationRequest(*PAIR, CONFIG, strategies=strategies, seeds=[0, 1]))
 
     assert estimated_seconds(trained, plan(["always_old"])) is None
     train_compat(trained, *PAIR, CONFIG)

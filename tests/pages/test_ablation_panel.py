@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from muscle_core.actions.ablation import run_ablation
+from muscle_core.actions.ablation_plan import AblationRequest
 from muscle_core.actions.evaluate import evaluate
 from muscle_core.actions.train import train_task
 from muscle_core.compat.config import CompatConfig, TaskConfig
@@ -85,10 +86,10 @@ def test_no_choice_and_a_choice_that_cannot_work_are_explained(pair: Workspace) 
 
 def test_the_view_over_seeds_appears_with_a_second_seed(pair: Workspace) -> None:
     config = CompatConfig(**FAST)
-    run_ablation(pair, *PAIR, config, strategies=["token_correctness"], seeds=[0])
+    run_ablation(pair, AblationRequest(*PAIR, config, strategies=["token_correctness"], seeds=[0]))
     app = opened("masking")
     assert not any(group.label == "Rows" for group in app.button_group)
-    run_ablation(pair, *PAIR, config, strategies=["token_correctness", "cross_entropy"], seeds=[0, 1])
+    run_ablation(pair, AblationRequest(*PAIR, config, strategies=["token_correctness", "cross_entropy"], seeds=[0, 1]))
     app = opened("masking", rows="over seeds")
     table = app.dataframe[0].value
     assert list(table["seeds"]) == ["–", "0, 1", "0, 1"]
