@@ -13,6 +13,7 @@ from muscle_core.figures.text import percent, safe, version_label
 
 _SYMBOLS = ("square", "diamond", "cross", "triangle-up", "triangle-down", "pentagon", "hexagram", "x")
 _PLAIN_SYMBOL = "star"
+_MOST_ENTRIES = 10  # of the legend; with more rows it names each family once, and the hover text tells them apart
 
 
 def strategy_chart(frame: pd.DataFrame) -> go.Figure:
@@ -34,6 +35,8 @@ def strategy_chart(frame: pd.DataFrame) -> go.Figure:
         raise DataError(f"the strategies have neither accuracy and nfr nor {across} and {up}; compare them again")
     figure = go.Figure()
     variants = 0
+    crowded = "family" in frame and len(frame) > _MOST_ENTRIES
+    families: list[object] = []
     for row in frame.to_dict("records"):
         plain = bool(row.get("is_plain_new", False))
         symbol, color = _PLAIN_SYMBOL, palette.NEUTRAL
@@ -44,13 +47,20 @@ def strategy_chart(frame: pd.DataFrame) -> go.Figure:
             if "family" in row:
                 color = palette.strategy_color(row["family"])
             variants += 1
+        family = row.get("family") if crowded and not plain else None
+        first = family not in families
+        if family is not None:
+            families += [family] if first else []
+            symbol = _SYMBOLS[families.index(family) % len(_SYMBOLS)]
         label = version_label(row["strategy"]) + (" (plain new version)" if plain else "")
         figure.add_trace(
             go.Scatter(
                 x=[row[across]],
                 y=[row[up]],
                 mode="markers",
-                name=label,
+                name=label if family is None else version_label(str(family)),
+                legendgroup=None if family is None else str(family),
+                showlegend=family is None or first,
                 text=[_hover(label, row, across, up, flips)],
                 customdata=[[safe(row["strategy"])]],
                 hovertemplate="%{text}<extra></extra>",

@@ -69,8 +69,8 @@ def _wants_seeds(variants: list[TrainedVariant]) -> bool:
     groups = group_by_options([variant for variant in variants if variant.run is not None])
     if all(len(group.by_seed) < 2 for group in groups):
         return False
-    restore(_ROWS, _ONE_BY_ONE, lambda value: value in (_ONE_BY_ONE, _SEEDS))
-    picked = st.segmented_control("Rows", [_ONE_BY_ONE, _SEEDS], key=_ROWS, required=True)
+    restore(_ROWS, _SEEDS, lambda value: value in (_ONE_BY_ONE, _SEEDS))
+    picked = st.segmented_control("Rows", [_SEEDS, _ONE_BY_ONE], key=_ROWS, required=True)
     publish(_ROWS, picked)
     return picked == _SEEDS
 

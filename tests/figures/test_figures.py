@@ -298,3 +298,19 @@ def test_the_family_of_a_row_decides_its_colour():
     figure = strategy_chart(frame.assign(family=[None, "always_old", "always_old"]))
     assert figure.data[1].marker.color == figure.data[2].marker.color == strategy_color("always_old")
     assert figure.data[1].marker.symbol != figure.data[2].marker.symbol
+
+
+def test_with_many_rows_the_legend_names_each_family_once():
+    table = predictions(["0", "1"])
+    variants = {f"seed{n}": table for n in range(12)}
+    frame = compare_strategies(table, table, variants, task_kind="math", old_name="v1", new_name="v2")
+    families = ["always_old", "old_correct", "always_new"] * 4
+    figure = strategy_chart(frame.assign(family=[None, *families]))
+    shown = [trace.name for trace in figure.data if trace.showlegend is not False]
+    assert shown == [figure.data[0].name, "always_old", "old_correct", "always_new"]
+    symbols = {trace.legendgroup: set() for trace in figure.data[1:]}
+    for trace in figure.data[1:]:
+        symbols[trace.legendgroup].add(trace.marker.symbol)
+    assert all(len(found) == 1 for found in symbols.values())
+    assert len(set.union(*symbols.values())) == 3
+    assert len({trace.text[0] for trace in figure.data}) == 13  # the hover text names every row
