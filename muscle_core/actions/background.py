@@ -8,13 +8,11 @@ from typing import Any, NamedTuple
 from muscle_core.actions.datasets import check_limit
 from muscle_core.actions.evaluate import EvaluationOptions
 from muscle_core.actions.models import check_new_version
-from muscle_core.actions.train import check_compat, check_held_out
+from muscle_core.actions.train import VALIDATION_SPLIT, check_compat, check_held_out
 from muscle_core.compat.config import CompatConfig
 from muscle_core.errors import ConfigError
 from muscle_core.jobs import Submission, ensure_worker, resume, submit
 from muscle_core.store import Dataset, Job, Workspace, check_split, get_dataset, get_version, require_weights
-
-VALIDATION_SPLIT = "validation"  # what early stopping looks at
 
 
 class Work(NamedTuple):

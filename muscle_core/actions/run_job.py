@@ -88,7 +88,6 @@ def _train_compat(workspace: Workspace, payload: dict[str, Any], progress: _Prog
         name=payload["name"],
         limit=payload["limit"],
         run_id=job_id,
-        validation_split=payload.get("validation_split", "validation"),
         report_stage=progress.write,
         report=report,
         should_stop=progress.should_stop,

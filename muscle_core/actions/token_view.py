@@ -58,16 +58,14 @@ def view_tokens(
     # torch from here on only: what cannot be answered is refused before it is loaded.
     from muscle_core.compat.pairs import training_pairs
     from muscle_core.compat.token_view import token_views
-    from muscle_core.models.load import base_skeleton, load_model
+    from muscle_core.models.load import load_model
+    from muscle_core.scoring.probe import context_of
 
-    limits = [
-        getattr(base_skeleton(spec).config.get_text_config(), "max_position_embeddings", None)
-        for spec in specs.values()
-    ]
-    longest = min((limit for limit in limits if limit is not None), default=10_000_000)
+    models = {name: load_model(spec) for name, spec in specs.items()}
+    limits = [limit for model in models.values() if (limit := context_of(model)) is not None]
     tokenizer = tokenizer_of(new, specs["new"])
-    encoded = training_pairs(tokenizer, samples, dataset.template, longest)
-    return token_views({name: load_model(spec) for name, spec in specs.items()}, tokenizer, encoded.pairs)
+    encoded = training_pairs(tokenizer, samples, dataset.template, min(limits, default=10_000_000))
+    return token_views(models, tokenizer, encoded.pairs)
 
 
 def _chosen(samples: Sequence[Sample], ids: Sequence[str], where: str) -> list[Sample]:

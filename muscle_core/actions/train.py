@@ -41,6 +41,7 @@ Report = Callable[[StepRecord], None]
 ShouldStop = Callable[[], bool]
 Stage = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
 
+VALIDATION_SPLIT = "validation"  # what early stopping looks at
 STORES = "teachers"  # folder of the workspace with what teachers said, shared by all trainings
 
 
@@ -125,7 +126,7 @@ def train_compat(
     split: str = "train",
     name: str | None = None,
     limit: int | None = None,
-    validation_split: str = "validation",
+    validation_split: str = VALIDATION_SPLIT,
     run_id: str | None = None,
     report: Report = lambda record: None,
     report_stage: Stage = lambda stage, done, total: None,

@@ -23,7 +23,7 @@ def recipe_command(
     """
     from muscle_core.actions.over_seeds import compare_over_seeds
     from muscle_core.actions.recipes import read_recipe, run_recipe
-    from muscle_core.comparison.seeds_table import readable_over_seeds
+    from muscle_core.comparison.table_text import readable_over_seeds
 
     recipe, workspace = read_recipe(path), workspace_here()
     for plan in run_recipe(workspace, recipe, report=say_now_and_then()):

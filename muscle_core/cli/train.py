@@ -171,7 +171,7 @@ def train_ablation_command(
             print_submission(submission)
         return
     from muscle_core.actions.over_seeds import compare_over_seeds
-    from muscle_core.comparison.seeds_table import readable_over_seeds
+    from muscle_core.comparison.table_text import readable_over_seeds
 
     tell = say_now_and_then()
     plan = run_ablation(

@@ -82,6 +82,16 @@ def compat_student(old: ModelSpec, new: ModelSpec, config: CompatConfig) -> Peft
     return put_adapter(base, folder, is_trainable=True)
 
 
+def require_new_folder(out: Path) -> None:
+    """Refuse to write an adapter over something.
+
+    Raises:
+        ConfigError: the folder exists.
+    """
+    if out.exists():
+        raise ConfigError(f"the folder {out} exists; name a new one for the adapter.")
+
+
 def save_adapter(student: PeftModel, base: ModelSpec, out: Path) -> None:
     """Save in PEFT's own format (safetensors) with a record of the base; the folder appears whole or not at all."""
     partial = out.with_name(out.name + ".partial")

@@ -41,18 +41,21 @@ def latest_checkpoint(folder: Path | None, training: str) -> Path | None:
     Raises:
         ConfigError: the checkpoint is that of another training.
     """
-    if folder is None or not folder.is_dir():
+    newest = newest_checkpoint(folder)
+    if newest is None:
         return None
-    whole = [path for path in folder.glob("checkpoint-*") if (path / _RECORD).is_file()]
-    if not whole:
-        return None
-    newest = max(whole, key=step_of)
     if json.loads((newest / _RECORD).read_text())["training"] != training:
         raise ConfigError(
             f"the checkpoint {newest} is that of a training with other options, samples, versions or library versions; "
             "it cannot go on from there. Start a new training in another folder."
         )
     return newest
+
+
+def newest_checkpoint(folder: Path | None) -> Path | None:
+    """The newest whole checkpoint in a folder that may be missing, of whatever training."""
+    whole = [] if folder is None else [record.parent for record in folder.glob(f"checkpoint-*/{_RECORD}")]
+    return max(whole, key=step_of, default=None)
 
 
 def step_of(checkpoint: Path) -> int:

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,13 @@ import torch
 import transformers
 from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainingArguments, set_seed
 
-from muscle_core.compat.adapters import check_same_tokenizer, compat_student, fresh_adapter, save_adapter
+from muscle_core.compat.adapters import (
+    check_same_tokenizer,
+    compat_student,
+    fresh_adapter,
+    require_new_folder,
+    save_adapter,
+)
 from muscle_core.compat.checkpoints import Totals, latest_checkpoint, restore
 from muscle_core.compat.config import CompatConfig, TaskConfig
 from muscle_core.compat.early_stopping import EarlyStopping, Validation
@@ -110,12 +117,12 @@ def fit_task_adapter(
         ConfigError: `out` exists, or the checkpoint is that of another training.
         JobError: loss or gradient is not finite.
     """
-    _check_out(out)
+    require_new_folder(out)
     plain = ModelSpec(base.base, base.revision)
     tokenizer = load_tokenizer(plain)
     encoded = training_pairs(tokenizer, samples, template, config.max_length, truncate=config.truncate)
     student = fresh_adapter(plain, config)
-    fingerprint = _fingerprint("task", [plain], encoded, config)
+    fingerprint = _fingerprint("task", [plain], encoded.fingerprint(), config)
     strategy = TOKEN_STRATEGIES["cross_entropy"]
     plan = _Plan(plain, encoded, tokenizer, config, strategy, fingerprint, out, checkpoints, None, report, should_stop)
     return _fit(plan, student, StateReader(student, tokenizer.pad_token_id, encoded.pairs), {}, 0.0)
@@ -159,7 +166,7 @@ def fit_compat_adapter(
         DataError: no samples, or too long ones.
         JobError: loss or gradient is not finite.
     """
-    _check_out(out)
+    require_new_folder(out)
     if config.validation_every and validation is None:
         raise ConfigError("validation_every needs a validation split; name one, or set validation_every=0.")
     tokenizer = check_same_tokenizer(old, new)
@@ -169,10 +176,25 @@ def fit_compat_adapter(
     with ExitStack() as stack:
         stored: dict[str, Path] = {}
         started = time.perf_counter()
+        samples_print = encoded.fingerprint()
         if config.teacher_store:
             folder = stores or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="muscle-teachers-")))
             for name, spec in specs.items():
-                stored[name] = _ask(name, spec, old, new, folder, encoded, tokenizer, config, report_teacher)
+                fingerprint = f"{base_fingerprint(spec)}:{adapter_fingerprint(spec) or '-'}"
+                stored[name] = folder / store_key(fingerprint, samples_print)
+                if is_filled(stored[name]):
+                    continue
+                fill_store(
+                    stored[name],
+                    partial(load_model, spec),
+                    encoded.pairs,
+                    tokenizer.pad_token_id,
+                    name=name,
+                    limit_bytes=config.teacher_store_gib * 2**30,
+                    report=partial(report_teacher, name),
+                )
+                if name == "old" and (old.base, old.revision) != (new.base, new.revision):
+                    forget_bases()  # its states are all that is needed of it
         teacher_seconds = time.perf_counter() - started
         student = compat_student(old, new, config)
         reader = StateReader(student, tokenizer.pad_token_id, encoded.pairs)
@@ -196,7 +218,7 @@ def fit_compat_adapter(
             tokenizer,
             config,
             strategy,
-            _fingerprint("compat", [old, new], encoded, config),
+            _fingerprint("compat", [old, new], samples_print, config),
             out,
             checkpoints,
             validation if config.validation_every else None,
@@ -204,38 +226,6 @@ def fit_compat_adapter(
             should_stop,
         )
         return _fit(plan, student, reader, teachers, teacher_seconds)
-
-
-def _ask(
-    name: str,
-    spec: ModelSpec,
-    old: ModelSpec,
-    new: ModelSpec,
-    folder: Path,
-    samples: TrainingSet,
-    tokenizer: PreTrainedTokenizerBase,
-    config: CompatConfig,
-    report: AskReport,
-) -> Path:
-    """Fill a teacher's store where it is not; returns its folder."""
-    fingerprint = f"{base_fingerprint(spec)}:{adapter_fingerprint(spec) or '-'}"
-    store = folder / store_key(fingerprint, samples.fingerprint())
-    if is_filled(store):
-        return store
-    fill_store(
-        store,
-        lambda: load_model(spec),
-        samples.pairs,
-        tokenizer.pad_token_id,
-        name=name,
-        limit_bytes=config.teacher_store_gib * 2**30,
-        # The same version may be another training's old one.
-        with_head=True,
-        report=lambda done, total: report(name, done, total),
-    )
-    if name == "old" and (old.base, old.revision) != (new.base, new.revision):
-        forget_bases()  # its states are all that is needed of it
-    return store
 
 
 def _fit(
@@ -327,16 +317,9 @@ def _arguments(options: TaskConfig | CompatConfig, folder: Path) -> TrainingArgu
     )
 
 
-def _fingerprint(
-    kind: str, specs: Sequence[ModelSpec], samples: TrainingSet, options: TaskConfig | CompatConfig
-) -> str:
+def _fingerprint(kind: str, specs: Sequence[ModelSpec], samples: str, options: TaskConfig | CompatConfig) -> str:
     """Hash of all that decides a training; a checkpoint of another one is of no use to it."""
     versions = {module.__name__: module.__version__ for module in (torch, transformers, peft)}
     models = [[base_fingerprint(spec), adapter_fingerprint(spec)] for spec in specs]
-    content = [kind, models, samples.fingerprint(), options.as_dict(), versions]
+    content = [kind, models, samples, options.as_dict(), versions]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _check_out(out: Path) -> None:
-    if out.exists():
-        raise ConfigError(f"the folder {out} exists; name a new one for the adapter.")

@@ -18,6 +18,7 @@ from peft import LoraConfig, PeftConfig
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from muscle_core.compat.adapters import require_new_folder
 from muscle_core.errors import ConfigError, ModelError, first_line
 from muscle_core.models.load import base_skeleton, check_adapter
 from muscle_core.models.spec import (
@@ -82,8 +83,7 @@ def interpolate_adapters(
         ModelError: an adapter is damaged, for another base, or of a kind whose change is not scale * B A.
     """
     check_share(share)
-    if out.exists():
-        raise ConfigError(f"the folder {out} exists; name a new one for the adapter.")
+    require_new_folder(out)
     plain = ModelSpec(base.base, base.revision)
     skeleton, fingerprint = base_skeleton(plain), base_fingerprint(plain)
     folders = (first, second)

@@ -13,6 +13,7 @@ import torch
 from torch.nn.functional import linear
 
 from muscle_core.compat.strategies import Strategy, TokenStatistics, TokenWeights
+from muscle_core.scoring.loglikelihood import gold_loglikelihood
 
 CHUNK_LOGITS = 4_000_000  # logits a chunk may hold (16 MB); larger ones were not faster
 
@@ -154,12 +155,12 @@ def _in_chunks(
     # Weights that depend on whole answers need all logits once before: projected twice, they are never kept.
     known = None
     if strategy.whole_answers:
-        looks = [_look(head(states[chunk]), gold[chunk]) for chunk in chunks]
+        looks = [look(head(states[chunk]), gold[chunk]) for chunk in chunks]
         argmax, likelihood = (torch.cat(parts) for parts in zip(*looks, strict=True))
         known = strategy.weigh(_statistics(gold, row, argmax, likelihood, teachers, slice(None)))
     for chunk in chunks:
         logits = head(states[chunk])
-        argmax, likelihood = _look(logits, gold[chunk])
+        argmax, likelihood = look(logits, gold[chunk])
         if known is not None:
             weights = TokenWeights(*(weight[chunk] for weight in known))
         else:
@@ -175,12 +176,9 @@ def _in_chunks(
     return sums, gradient
 
 
-def _look(logits: torch.Tensor, gold: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The most likely token, and the log-likelihood of the gold one.
-
-    Written as z - logsumexp(z): torch's CPU log_softmax is biased by about 1.5e-5 a token (speed.md, 1).
-    """
-    return logits.argmax(dim=-1), logits.gather(1, gold[:, None])[:, 0] - logits.logsumexp(dim=-1)
+def look(logits: torch.Tensor, gold: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The most likely token ids, and the log-likelihoods of the gold ones (nats), both [tokens]."""
+    return logits.argmax(dim=-1), gold_loglikelihood(logits, gold)
 
 
 def _statistics(

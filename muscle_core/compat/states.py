@@ -6,7 +6,6 @@ against a padded batch. Elsewhere padded batches are used, and the states are th
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ from muscle_core.scoring.encode import EncodedPair
 from muscle_core.scoring.loglikelihood import answer_logits, gold_loglikelihood, pad_pairs, takes_positions
 from muscle_core.scoring.packed_attention import NAME, attention
 from muscle_core.scoring.packing import PromptGroup, build_pass, build_tree
-from muscle_core.scoring.probe import NotPackableError, device_of, plain_model, why_not
+from muscle_core.scoring.probe import NotPackableError, context_of, device_of, plain_model, probe_groups, why_not
 
 
 class AnswerStates(NamedTuple):
@@ -67,7 +66,7 @@ class StateReader:
         if self._layer is not None:
             self.head = Head(*(None if p is None else p.detach() for p in (self._layer.weight, self._layer.bias)))
             self.fallback_reason = None
-            self.fallback_reason = why_not(lambda: self._difference(_probe_pairs(self.vocabulary), longest))
+            self.fallback_reason = why_not(lambda: self._difference(longest))
         if self.fallback_reason is not None:
             self.head = Head(None)
 
@@ -112,8 +111,10 @@ class StateReader:
             self.plain.set_output_embeddings(self._layer)
 
     @torch.no_grad()
-    def _difference(self, pairs: list[EncodedPair], longest: EncodedPair) -> float:
+    def _difference(self, longest: EncodedPair) -> float:
         """Largest difference of a gold token's log-likelihood between both ways; the longest sample must pass too."""
+        groups = probe_groups(self.vocabulary, shared=2)
+        pairs = [EncodedPair(group.prompt, answer) for group in groups for answer in group.answers]
         training = self.model.training
         self.model.eval()
         try:
@@ -129,15 +130,8 @@ class StateReader:
             self.model.train(training)
 
 
-def _probe_pairs(vocabulary: int) -> list[EncodedPair]:
-    """Two short samples of chance tokens, always the same: what leaks from one into another one is seen."""
-    generator = random.Random(0)
-    tokens = [generator.randrange(vocabulary) for _ in range(13)]
-    return [EncodedPair(tokens[:7], tokens[7:10]), EncodedPair(tokens[10:12], tokens[12:])]
-
-
 def _check_context(plain: Any, pairs: Sequence[EncodedPair]) -> None:
-    limit = getattr(plain.config.get_text_config(), "max_position_embeddings", None)
+    limit = context_of(plain)
     if limit is None:
         return
     lengths = [len(pair.prompt) + len(pair.answer) for pair in pairs]

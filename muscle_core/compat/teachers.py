@@ -23,11 +23,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from muscle_core.compat.fused_lora import fused_lora
-from muscle_core.compat.losses import CHUNK_LOGITS, Head, TeacherTokens
+from muscle_core.compat.losses import CHUNK_LOGITS, Head, TeacherTokens, look
 from muscle_core.compat.states import StateReader
 from muscle_core.errors import ConfigError
 from muscle_core.scoring.encode import EncodedPair
-from muscle_core.scoring.loglikelihood import gold_loglikelihood, length_sorted_batches
+from muscle_core.scoring.loglikelihood import length_sorted_batches
 
 PASS_TOKENS = 1024  # tokens of a pass that fills a store
 _ENTRIES = {"argmax": np.int32, "gold": np.float32}
@@ -59,7 +59,7 @@ class LiveTeacher:
         """See `Teacher`."""
         with self.reader.reading():
             states, gold, _ = self.reader([self.pairs[index] for index in indices])
-        return TeacherTokens(self.reader.head, states, *_look(self.reader.head, states, gold))
+        return TeacherTokens(self.reader.head, states, *_look_in_chunks(self.reader.head, states, gold))
 
 
 class StoredTeacher:
@@ -112,7 +112,6 @@ def fill_store(
     *,
     name: str,
     limit_bytes: float,
-    with_head: bool,
     report: Progress = lambda done, total: None,
 ) -> None:
     """Fill a teacher's store, or wait for the process that is filling it; a complete one is left as it is.
@@ -124,7 +123,6 @@ def fill_store(
         pad_id: any token id.
         name: of the teacher, for messages.
         limit_bytes: most bytes that the store may take.
-        with_head: store the output projection as well.
         report: called as samples are done.
 
     Raises:
@@ -139,7 +137,7 @@ def fill_store(
         reader = StateReader(teacher, pad_id, pairs)
         partial = folder.with_name(folder.name + ".partial")
         with fused_lora(teacher):
-            _fill(partial, reader, pairs, name, limit_bytes, with_head, report)
+            _fill(partial, reader, pairs, name, limit_bytes, report)
         partial.rename(folder)
 
 
@@ -149,7 +147,6 @@ def _fill(
     pairs: Sequence[EncodedPair],
     name: str,
     limit_bytes: float,
-    with_head: bool,
     report: Progress,
 ) -> None:
     starts = _starts(pairs)
@@ -162,12 +159,12 @@ def _fill(
         with torch.no_grad(), reader.reading():
             width = reader(pairs[:1]).states.shape[1]
         first = 0
-        arrays = _reserve(partial, starts[-1], width, reader.head if with_head else None, name, limit_bytes)
+        arrays = _reserve(partial, starts[-1], width, reader.head, name, limit_bytes)
     samples = sum(map(len, batches[:first]))
     for number, batch in enumerate(batches[first:], start=first + 1):
         with torch.no_grad(), reader.reading():
             states, gold, rows = reader([pairs[index] for index in batch])
-        for array, values in zip(arrays.values(), (states, *_look(reader.head, states, gold)), strict=True):
+        for array, values in zip(arrays.values(), (states, *_look_in_chunks(reader.head, states, gold)), strict=True):
             for place, index in enumerate(batch):
                 array[starts[index] : starts[index + 1]] = values[rows == place].cpu().numpy()
         if number % _SAVE_EVERY == 0:
@@ -183,12 +180,10 @@ def _fill(
     _write_json(partial / "store.json", record)
 
 
-def _reserve(
-    partial: Path, tokens: int, width: int, head: Head | None, name: str, limit_bytes: float
-) -> dict[str, np.memmap]:
+def _reserve(partial: Path, tokens: int, width: int, head: Head, name: str, limit_bytes: float) -> dict[str, np.memmap]:
     """Make the files of a store at their full size, so that a full disk is found before anything is computed."""
     shutil.rmtree(partial, ignore_errors=True)
-    head_tensors = {} if head is None else {k: v.contiguous() for k, v in head._asdict().items() if v is not None}
+    head_tensors = {k: v.contiguous() for k, v in head._asdict().items() if v is not None}
     shapes: dict[str, tuple[tuple[int, ...], Any]] = {"states": ((tokens, width), np.float32)}
     shapes |= {key: ((tokens,), dtype) for key, dtype in _ENTRIES.items()}
     size = tokens * (width + len(_ENTRIES)) * 4 + sum(t.numel() * t.element_size() for t in head_tensors.values())
@@ -202,8 +197,7 @@ def _reserve(
         )
     partial.mkdir(parents=True)
     try:
-        if head is not None:
-            save_file(head_tensors, partial / "head.safetensors")
+        save_file(head_tensors, partial / "head.safetensors")
         arrays = {}
         for key, (shape, dtype) in shapes.items():
             arrays[key] = np.lib.format.open_memmap(partial / f"{key}.npy", "w+", dtype=dtype, shape=shape)
@@ -223,13 +217,12 @@ def _reserve(
 
 
 @torch.no_grad()
-def _look(head: Head, states: torch.Tensor, gold: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _look_in_chunks(head: Head, states: torch.Tensor, gold: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Most likely token, and log-likelihood of the gold one (nats), of each state."""
     size = max(1, CHUNK_LOGITS // head.vocabulary(states))
     parts = []
     for start in range(0, len(gold), size):
-        logits = head(states[start : start + size])
-        parts.append((logits.argmax(dim=-1), gold_loglikelihood(logits, gold[start : start + size])))
+        parts.append(look(head(states[start : start + size]), gold[start : start + size]))
     argmax, likelihood = (torch.cat(part) for part in zip(*parts, strict=True))
     return argmax, likelihood
 

@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 
-from muscle_core.compat.checkpoints import Totals, complete, step_of
+from muscle_core.compat.checkpoints import Totals, complete, newest_checkpoint, step_of
 from muscle_core.compat.config import TrainOptions
 from muscle_core.compat.early_stopping import EarlyStopping
 from muscle_core.compat.losses import LossParts, distillation_loss
@@ -119,12 +119,8 @@ class AdapterTrainer(Trainer):
         batch = len(self.parts) + (numbers is not None)
         named = [repr(self.samples.ids[number]) for number in numbers or []]
         of_samples = f" (samples {', '.join(named[:5])}{' …' if len(named) > 5 else ''})" if named else ""
-        saved = (
-            sorted(self.checkpoints.glob("checkpoint-*/muscle.json"), key=lambda p: step_of(p.parent))
-            if (self.checkpoints is not None)
-            else []
-        )
-        kept = f"The adapter as of step {step_of(saved[-1].parent):,} is kept in {saved[-1].parent}. " if saved else ""
+        saved = newest_checkpoint(self.checkpoints)
+        kept = "" if saved is None else f"The adapter as of step {step_of(saved):,} is kept in {saved}. "
         raise JobError(
             f"{what} in step {self.state.global_step + 1:,}, batch {batch:,} of the step{of_samples}: training has "
             f"diverged. {kept}Use a lower learning rate (now {self.args.learning_rate:g}), more warm-up steps, or look "

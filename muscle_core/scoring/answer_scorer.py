@@ -6,7 +6,6 @@ log-likelihoods.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from muscle_core.scoring.encode import EncodedPair
 from muscle_core.scoring.loglikelihood import answer_loglikelihoods
 from muscle_core.scoring.packed_attention import NAME, attention
 from muscle_core.scoring.packing import KeysAndValues, PromptGroup, build_pass, build_tree, common_prefix, plan_passes
-from muscle_core.scoring.probe import NotPackableError, device_of, plain_model, why_not
+from muscle_core.scoring.probe import NotPackableError, device_of, plain_model, probe_groups, why_not
 
 PASS_TOKENS = 768  # measured: 384 to 1,536 are alike (speed.md, 1)
 PREFIX_STEP = 16  # tokens; in whole steps, so that a token shared by chance does not make another prefix
@@ -108,23 +107,9 @@ class AnswerScorer:
 
     def _probe(self) -> float:
         """Largest difference of a token's log-likelihood between packed passes and padded batches."""
-        groups = _probe_groups(int(self.plain.config.get_text_config().vocab_size))
+        groups = probe_groups(int(self.plain.config.get_text_config().vocab_size), PREFIX_STEP)
         pairs = zip(_flat(self._packed(groups)), _flat(self._padded(groups)), strict=True)
         return float(torch.tensor([one - other for one, other in pairs]).abs().max())
-
-
-def _probe_groups(vocabulary: int) -> list[PromptGroup]:
-    """Three prompts of different length with a common beginning, and answers of 1 to 4 tokens; always the same."""
-    generator = random.Random(0)
-
-    def tokens(count: int) -> list[int]:
-        return [generator.randrange(vocabulary) for _ in range(count)]
-
-    beginning = tokens(PREFIX_STEP)
-    return [
-        PromptGroup(beginning + tokens(length), [tokens(count) for count in counts])
-        for length, counts in ((7, (3, 1, 4)), (2, (1, 1)), (4, (2,)))
-    ]
 
 
 def _flat(values: list[list[list[float]]]) -> list[float]:

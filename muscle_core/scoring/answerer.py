@@ -16,6 +16,7 @@ from muscle_core.scoring.encode import encode_groups
 from muscle_core.scoring.generation import Generated, GreedyGenerator
 from muscle_core.scoring.packing import PromptGroup
 from muscle_core.scoring.prediction import Answer, scored_answers
+from muscle_core.scoring.probe import context_of
 from muscle_core.tasks import Sample, Task, render_prompt
 
 _log = logging.getLogger(__name__)
@@ -74,8 +75,7 @@ class SampleAnswerer:
 
     def _context(self, model: Any) -> int | None:
         """Most tokens that a text may have, or None where the model does not say."""
-        limit: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-        return limit
+        return context_of(model)
 
     def _make_scorer(self, model: Any) -> Scorer:
         return AnswerScorer(model, pad_id=self.tokenizer.pad_token_id or 0)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
 import torch
+
+from muscle_core.scoring.packing import PromptGroup
 
 # Float32 noise of a log-likelihood or a logit is below 1e-4; a wrong mask is off by far more.
 _TOLERANCE = 1e-3
@@ -24,6 +27,29 @@ def device_of(model: Any) -> torch.device:
     """Where a model's weights lie."""
     where: torch.device = next(model.parameters()).device
     return where
+
+
+def context_of(model: Any) -> int | None:
+    """Most tokens that a text may have, or None where the model does not say."""
+    limit: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return limit
+
+
+def probe_groups(vocabulary: int, shared: int) -> list[PromptGroup]:
+    """Three prompts of different length that begin with `shared` equal tokens, and answers of 1 to 4; always the same.
+
+    They are of chance tokens, so that what leaks from one into another is seen.
+    """
+    generator = random.Random(0)
+
+    def tokens(count: int) -> list[int]:
+        return [generator.randrange(vocabulary) for _ in range(count)]
+
+    beginning = tokens(shared)
+    return [
+        PromptGroup(beginning + tokens(length), [tokens(count) for count in counts])
+        for length, counts in ((7, (3, 1, 4)), (2, (1, 1)), (4, (2,)))
+    ]
 
 
 def why_not(largest_difference: Callable[[], float]) -> str | None:

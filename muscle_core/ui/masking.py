@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, TypeGuard
-
 import pandas as pd
 import streamlit as st
 
 from muscle_core.actions.background import submit_evaluation
 from muscle_core.actions.compare import TrainedVariant, compare_trained
 from muscle_core.actions.over_seeds import compare_over_seeds, group_by_options, old_shares
-from muscle_core.comparison.seeds_table import readable_over_seeds
+from muscle_core.comparison.table_text import readable_over_seeds, readable_variants
 from muscle_core.compat.config import STRATEGIES
 from muscle_core.figures import alignment_chart, smoothing_window, strategy_chart
 from muscle_core.store import Workspace
 from muscle_core.ui.frame import go, plain, wrapping_columns
-from muscle_core.ui.numbers import duration, percent
+from muscle_core.ui.numbers import duration
 from muscle_core.ui.picks import Picks
 from muscle_core.ui.url import publish, restore
 
@@ -78,7 +75,7 @@ def _wants_seeds(variants: list[TrainedVariant]) -> bool:
 def _one_by_one(frame: pd.DataFrame) -> pd.DataFrame:
     """The table of all versions; returns what is charted."""
     st.dataframe(
-        readable(frame),
+        readable_variants(frame, time_text=duration),
         hide_index=True,
         height="content",
         alt="One row for the plain new version and for each trained adapter with accuracy and flip rates",
@@ -143,69 +140,3 @@ def _old_shares(
     home: str, trainings: tuple[str, ...], _workspace: Workspace, _variants: tuple[TrainedVariant, ...]
 ) -> pd.DataFrame:
     return old_shares(_workspace, _variants)
-
-
-def readable(frame: pd.DataFrame) -> pd.DataFrame:
-    """The columns people compare, as text with intervals."""
-    rows = []
-    for row in frame.to_dict("records"):
-        cells = {
-            "version": row["version"],
-            "strategy": row["strategy"] or "– (plain new version)",
-            "n": f"{int(row['n']):,}",
-        }
-        if _known(row.get("accuracy")):
-            cells |= {
-                "accuracy": _with_interval(row, "accuracy"),
-                "NFR": _with_interval(row, "nfr"),
-                "NFR_mc": _with_interval(row, "nfr_mc"),
-                "NFR change": _change(row, "nfr"),
-                "accuracy change": _change(row, "accuracy"),
-            }
-        if _known(row.get("regression")):
-            cells |= {
-                f"mean {row['score']}": f"{row['mean_score']:.4f}",
-                "regression": _number_with_interval(row, "regression"),
-                "gain": _number_with_interval(row, "gain"),
-                "regression change": _number_change(row, "regression"),
-            }
-        cells |= {
-            "starts from": row["initialisation"] or "–",
-            "tokens aligned to old": percent(row["old_share"]) if _known(row["old_share"]) else "–",
-            "steps": f"{int(row['steps']):,}" if _known(row["steps"]) else "–",
-            "seed": f"{int(row['seed'])}" if _known(row["seed"]) else "–",
-            "training time": duration(row["seconds"]) if _known(row["seconds"]) else "–",
-        }
-        rows.append(cells)
-    return pd.DataFrame(rows)
-
-
-def _known(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and math.isfinite(value)
-
-
-def _with_interval(row: dict, name: str) -> str:
-    return f"{row[name] * 100:.1f} % [{row[f'{name}_low'] * 100:.1f}, {row[f'{name}_high'] * 100:.1f}]"
-
-
-def _number_with_interval(row: dict, name: str) -> str:
-    return f"{row[name]:.4f} [{row[f'{name}_low']:.4f}, {row[f'{name}_high']:.4f}]"
-
-
-def _change(row: dict, name: str) -> str:
-    change = row.get(f"{name}_change")
-    if not _known(change) or row["is_plain_new"]:
-        return "–"
-    relative = row.get(f"{name}_relative_change")
-    share = f" ({relative * 100:+.0f} %)" if _known(relative) else ""
-    low, high = row[f"{name}_change_low"] * 100, row[f"{name}_change_high"] * 100
-    return f"{change * 100:+.1f} points{share} [{low:+.1f}, {high:+.1f}], p = {row[f'{name}_change_p']:.2g}"
-
-
-def _number_change(row: dict, name: str) -> str:
-    change = row.get(f"{name}_change")
-    if not _known(change) or row["is_plain_new"]:
-        return "–"
-    relative = row.get(f"{name}_relative_change")
-    share = f" ({relative * 100:+.0f} %)" if _known(relative) else ""
-    return f"{change:+.4f}{share} [{row[f'{name}_change_low']:+.4f}, {row[f'{name}_change_high']:+.4f}]"

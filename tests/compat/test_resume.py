@@ -7,7 +7,6 @@ import math
 import random
 
 import pytest
-import torch
 
 from muscle_core.compat import CompatConfig, TaskConfig
 from muscle_core.compat.checkpoints import latest_checkpoint
@@ -31,14 +30,6 @@ OPTIONS = {
     "initialisation": "new",
     "teacher_store": True,
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,8 @@ def load(name="llama"):
     return TINY[name]()
 
 
-def fill(folder, *, name="llama", pairs=PAIRS, limit=1e9, head=True, **options):
-    fill_store(folder, lambda: load(name), pairs, 0, name="old", limit_bytes=limit, with_head=head, **options)
+def fill(folder, *, name="llama", pairs=PAIRS, limit=1e9, **options):
+    fill_store(folder, lambda: load(name), pairs, 0, name="old", limit_bytes=limit, **options)
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "gemma2"])  # the last one's states are its logits
@@ -55,7 +55,6 @@ def test_a_complete_store_is_not_filled_again(tmp_path):
         0,
         name="old",
         limit_bytes=1e9,
-        with_head=True,
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["store", "store.lock"]
 

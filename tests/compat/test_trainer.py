@@ -45,15 +45,6 @@ def files_of(folder):
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """These models are so small that threads only wait for each other: minutes on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def versions(tiny_bases, tmp_path_factory):
     """Old and new version with a briefly trained task adapter each, and the wide base with one."""
