@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 from peft.tuners.lora import Linear as LoraLinear
-from torch.nn.functional import linear
+
+from muscle_core.compat.products import project
 
 
 @contextmanager
@@ -76,22 +77,21 @@ class _Fused(torch.autograd.Function):
         high: torch.Tensor,
         scale: float,
     ) -> torch.Tensor:
-        output = linear(x, weight, bias)
         rows = x.reshape(-1, x.shape[-1])
-        narrow = rows @ low.T
-        output.view(-1, output.shape[-1]).addmm_(narrow, high.T, alpha=scale)
+        narrow = project(rows, low)
+        output = project(rows, weight, bias).addmm_(narrow, high.T, alpha=scale)
         ctx.save_for_backward(rows, narrow, weight, low, high)
         ctx.scale, ctx.shape = scale, x.shape
-        return output
+        return output.view(*x.shape[:-1], weight.shape[0])
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[Any, ...]:
         rows, narrow, weight, low, high = ctx.saved_tensors
         gradient = gradients[0].reshape(-1, weight.shape[0])
-        of_narrow = (gradient @ high).mul_(ctx.scale)
+        of_narrow = project(gradient, high.T).mul_(ctx.scale)
         of_low = of_narrow.T @ rows
         of_high = (narrow.T @ gradient).mul_(ctx.scale).T
         of_x = None
         if ctx.needs_input_grad[0]:
-            of_x = (gradient @ weight).addmm_(of_narrow, low).view(ctx.shape)
+            of_x = project(gradient, weight.T).addmm_(of_narrow, low).view(ctx.shape)
         return of_x, None, None, of_low, of_high, None

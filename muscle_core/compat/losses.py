@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
-from torch.nn.functional import linear
 
+from muscle_core.compat.products import project
 from muscle_core.compat.strategies import Strategy, TokenStatistics, TokenWeights
 from muscle_core.scoring.loglikelihood import gold_loglikelihood
 
@@ -33,11 +33,11 @@ class Head(NamedTuple):
         """Logits of states [tokens, width], in float32 and in memory of their own."""
         if self.weight is None:
             return states.float().clone()
-        return linear(states, self.weight, self.bias).float()
+        return project(states, self.weight, self.bias).float()
 
     def back(self, gradient: torch.Tensor) -> torch.Tensor:
         """Gradient of the states from that of the logits."""
-        return gradient if self.weight is None else gradient.to(self.weight.dtype) @ self.weight
+        return gradient if self.weight is None else project(gradient.to(self.weight.dtype), self.weight.T)
 
     def vocabulary(self, states: torch.Tensor) -> int:
         """Number of logits of each of these states."""
