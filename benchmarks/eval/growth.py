@@ -63,7 +63,7 @@ def _prepare(home: Path, size: int) -> None:
     from muscle_core.actions.models import add_model_version
     from muscle_core.demo.rebuild import WEIGHTS
     from muscle_core.demo.recipe import SPLIT_SIZES, TASK_KINDS, TEMPLATES
-    from muscle_core.demo.world import task_rows
+    from muscle_core.demo.rows import task_rows
     from muscle_core.store import Workspace
 
     # The generator of the demo's rows, asked for more of them: the first thousand are the demo's test split.

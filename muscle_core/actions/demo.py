@@ -9,7 +9,7 @@ from muscle_core.actions.datasets import add_dataset_rows
 from muscle_core.actions.evaluate import evaluate
 from muscle_core.actions.models import add_model_version
 from muscle_core.demo.recipe import DECODING, SPLIT_SIZES, TASK_KINDS, TASKS, TEMPLATES, VERSIONS
-from muscle_core.demo.world import task_rows
+from muscle_core.demo.rows import task_rows
 from muscle_core.errors import Cancelled, StoreError
 from muscle_core.store import Workspace, get_dataset, get_version
 
@@ -60,7 +60,7 @@ def load_demo(
             TASK_KINDS[task],
             rows,
             template=TEMPLATES[task],
-            source={"generator": "muscle_core.demo.world", "preset": "demo"},
+            source={"generator": "muscle_core.demo.rows", "preset": "demo"},
             **DECODING[task],
         )
     for task in TASKS:

@@ -15,6 +15,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from muscle_core.demo.corpus import corpus
 from muscle_core.demo.recipe import (
     BASES,
     CORPORA,
@@ -24,7 +25,6 @@ from muscle_core.demo.recipe import (
     BaseRecipe,
     CorpusRecipe,
 )
-from muscle_core.demo.world import corpus
 from muscle_core.errors import ConfigError
 
 PAD, BEGIN, END = "<pad>", "<bos>", "<eos>"

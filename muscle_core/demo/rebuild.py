@@ -20,7 +20,7 @@ from muscle_core.compat.fit import fit_task_adapter
 from muscle_core.datasets import build_samples
 from muscle_core.demo.bases import build_tokenizer, pretrain_base
 from muscle_core.demo.recipe import BASES, TASK_ADAPTERS, TASK_KINDS, TASKS, TEMPLATES, VERSIONS
-from muscle_core.demo.world import task_rows
+from muscle_core.demo.rows import task_rows
 from muscle_core.errors import ConfigError
 from muscle_core.models.spec import ModelSpec
 from muscle_core.tasks import Sample, task_of

@@ -1,10 +1,8 @@
-"""The demo's small world: everyday objects, the texts that the bases read, and three tasks about them.
+"""The demo's small world: everyday objects, and the questions, word problems and chats about them.
 
-Pure Python and the standard library's `random` only, so that the rows are the same on every machine.
-The weights, lengths and prices are rough, hand-written values: the world's truth, not a reference work.
-Gold answers always follow this truth. What differs between the two bases is only what they have read: their
-corpora have other authors, who misjudge objects a little (`CorpusRecipe.judgement_error`), other amounts of
-text and other shares of slips in sums. No error is planted in any task row.
+Pure Python and the standard library's `random` only, so that everything is the same on every machine. The weights,
+lengths and prices are rough, hand-written values: the world's truth, not a reference work. `corpus.py` writes what the
+bases read about this world, `rows.py` the rows of the three tasks.
 """
 
 from __future__ import annotations
@@ -12,13 +10,9 @@ from __future__ import annotations
 import math
 import random
 import zlib
-from collections.abc import Iterable, Iterator
-from copy import deepcopy
-from functools import lru_cache
+from collections.abc import Iterable
+from dataclasses import dataclass
 from statistics import pstdev
-
-from muscle_core.demo.recipe import SPLIT_SIZES, TASK_SEED, TASKS, CorpusRecipe
-from muscle_core.errors import ConfigError, DataError
 
 # name, weight in kg, longest side in cm, price in euros
 _OBJECT_TABLE = """
@@ -68,40 +62,56 @@ def _read_objects() -> dict[str, dict[str, float]]:
 
 TRUTH: dict[str, dict[str, float]] = _read_objects()
 OBJECTS: tuple[str, ...] = tuple(TRUTH["weight"])
-_SPREAD = {attribute: pstdev(values.values()) for attribute, values in TRUTH.items()}
+SPREAD = {attribute: pstdev(values.values()) for attribute, values in TRUTH.items()}
 
 
-def _listing(names: list[str], joint: str) -> str:
+def listing(names: list[str], joint: str) -> str:
     """Joins names to "the a, the b or the c"."""
     spoken = [f"the {name}" for name in names]
     return f"{', '.join(spoken[:-1])} {joint} {spoken[-1]}"
 
 
-# --- the three tasks ---
+@dataclass(frozen=True)
+class Comparison:
+    """Which of four objects has the most or the least of something.
+
+    Attributes:
+        attribute: "weight", "length" or "price".
+        upwards: whether the most is asked for.
+        names: the four objects in the order of the question.
+    """
+
+    attribute: str
+    upwards: bool
+    names: tuple[str, ...]
+
+    @property
+    def superlative(self) -> str:
+        """The word that asks for it."""
+        return ATTRIBUTE_WORDS[self.attribute][2 if self.upwards else 3]
+
+    @property
+    def distance(self) -> float:
+        """How far the best is from the second best in truth, on the scale of logarithms."""
+        best, second = sorted((TRUTH[self.attribute][name] for name in self.names), reverse=self.upwards)[:2]
+        return abs(best - second)
+
+    def best(self, judged: dict[str, float]) -> str:
+        """The one that somebody with these judgements names."""
+        return (max if self.upwards else min)(self.names, key=judged.__getitem__)
 
 
-def _choice_row(generator: random.Random) -> dict:
-    """One 4-choice comparison; `gap` tells how closely the second best follows the best."""
+def comparison(generator: random.Random) -> Comparison:
+    """A comparison of four objects that is neither a coin toss nor trivial."""
     attribute = generator.choice(list(ATTRIBUTE_WORDS))
     upwards = generator.random() < 0.5
     while True:
-        names = generator.sample(OBJECTS, 4)
-        ordered = sorted(names, key=TRUTH[attribute].__getitem__, reverse=upwards)
-        distance = abs(TRUTH[attribute][ordered[0]] - TRUTH[attribute][ordered[1]])
-        if math.log(SMALLEST_FACTOR) <= distance <= math.log(LARGEST_FACTOR):
-            break
-    superlative = ATTRIBUTE_WORDS[attribute][2 if upwards else 3]
-    return {
-        "question": f"Which is the {superlative}: {_listing(names, 'or')}?",
-        "choices": [f"the {name}" for name in names],
-        "answer": names.index(ordered[0]),
-        "attribute": attribute,
-        "direction": "most" if upwards else "least",
-        "gap": "close" if distance < math.log(1.5) else "medium" if distance < math.log(2.0) else "wide",
-    }
+        drawn = Comparison(attribute, upwards, tuple(generator.sample(OBJECTS, 4)))
+        if math.log(SMALLEST_FACTOR) <= drawn.distance <= math.log(LARGEST_FACTOR):
+            return drawn
 
 
-def _problem(generator: random.Random, largest: int = LARGEST_NUMBER) -> dict:
+def problem(generator: random.Random, largest: int = LARGEST_NUMBER) -> dict:
     """One word problem of two steps with numbers up to `largest`, its worked steps and its kind of operation."""
     first_name, second_name = generator.sample(PEOPLE, 2)
     goods = generator.choice(GOODS) + "s"
@@ -147,8 +157,23 @@ def _problem(generator: random.Random, largest: int = LARGEST_NUMBER) -> dict:
     }
 
 
-def _dialogue_row(generator: random.Random) -> dict:
-    """One short chat of two people and its one- or two-sentence summary."""
+@dataclass(frozen=True)
+class Chat:
+    """A short chat of two people.
+
+    Attributes:
+        scene: what it is about.
+        text: all lines.
+        summaries: how three people would sum it up, each in a way of their own.
+    """
+
+    scene: str
+    text: str
+    summaries: tuple[str, str, str]
+
+
+def chat(generator: random.Random) -> Chat:
+    """One chat about bringing, meeting, losing, selling or travelling."""
     one, two = generator.sample(PEOPLE, 2)
     thing, (place, other_place) = generator.choice(OBJECTS), generator.sample(PLACES, 2)
     (day, other_day), hour = generator.sample(DAYS, 2), generator.randint(1, 12)
@@ -157,201 +182,51 @@ def _dialogue_row(generator: random.Random) -> dict:
     if scene == "bring":
         lines = [f"{one}: Can you bring the {thing}?", f"{two}: Sure, where to?"]
         lines += [f"{one}: To the {place}, on {day} at {hour}.", f"{two}: Ok!"]
-        summary = f"{two} will bring the {thing} to the {place} on {day} at {hour}."
+        summaries = (
+            f"{two} will bring the {thing} to the {place} on {day} at {hour}.",
+            f"{one} needs the {thing} at the {place} on {day} at {hour}.",
+            f"The {thing} comes to the {place} on {day}. {two} brings it at {hour}.",
+        )
     elif scene == "meeting":
         lines = [f"{one}: Are we still meeting on {day}?", f"{two}: No, make it {other_day} at {hour}."]
         lines += [f"{one}: At the {place}?", f"{two}: Yes, and bring the {thing}."]
-        summary = f"{one} and {two} will meet at the {place} on {other_day} at {hour}. {one} will bring the {thing}."
+        summaries = (
+            f"{one} and {two} will meet at the {place} on {other_day} at {hour}. {one} will bring the {thing}.",
+            f"The meeting is moved from {day} to {other_day} at {hour}.",
+            f"{two} wants to meet {one} on {other_day}, with the {thing}, at the {place}.",
+        )
     elif scene == "lost":
         lines = [f"{one}: I lost my {thing} near the {place}.", f"{two}: I saw it there on {day}!"]
         lines += [f"{one}: Thanks, I will go and look."]
-        summary = f"{one} lost the {thing} near the {place}. {two} saw it on {day}."
+        summaries = (
+            f"{one} lost the {thing} near the {place}. {two} saw it on {day}.",
+            f"{two} saw the {thing} of {one} near the {place}.",
+            f"{one} will look for the {thing} near the {place}.",
+        )
     elif scene == "sale":
         lines = [f"{one}: Want to buy my {thing} for {price} euros?", f"{two}: That is a lot. {lower_price}?"]
         lines += [f"{one}: Deal.", f"{two}: See you at the {place}."]
-        summary = f"{two} will buy the {thing} from {one} for {lower_price} euros at the {place}."
+        summaries = (
+            f"{two} will buy the {thing} from {one} for {lower_price} euros at the {place}.",
+            f"{one} sells the {thing} for {lower_price} euros instead of {price}.",
+            f"{one} and {two} agree on {lower_price} euros and will meet at the {place}.",
+        )
     else:
         lines = [f"{one}: Shall we go to the {place} or the {other_place}?", f"{two}: The {other_place}, on {day}."]
         lines += [f"{one}: Who packs the {thing}?", f"{two}: You do."]
-        summary = f"{one} and {two} will go to the {other_place} on {day}. {one} packs the {thing}."
-    return {"dialogue": " ".join(lines), "summary": summary, "scene": scene}
+        summaries = (
+            f"{one} and {two} will go to the {other_place} on {day}. {one} packs the {thing}.",
+            f"{two} prefers the {other_place} to the {place}.",
+            f"On {day} they go to the {other_place}, and {one} packs the {thing}.",
+        )
+    return Chat(scene, " ".join(lines), summaries)
 
 
-_MAKERS = {"choice": _choice_row, "math": _problem, "dialogue": _dialogue_row}
-_TEXT_FIELD = {"choice": "question", "math": "question", "dialogue": "dialogue"}
-
-
-def _content_key(task: str, row: dict) -> str:
-    """What makes two rows the same question: for comparisons, the order of the choices does not count."""
-    if task == "choice":
-        names = (choice.removeprefix("the ") for choice in row["choices"])
-        return _comparison_key(row["attribute"], row["direction"] == "most", names)
-    return row[_TEXT_FIELD[task]]
-
-
-def _comparison_key(attribute: str, upwards: bool, names: Iterable[str]) -> str:
+def comparison_key(attribute: str, upwards: bool, names: Iterable[str]) -> str:
+    """What makes two comparisons the same question: the order of the objects does not count."""
     return f"{attribute} {upwards} {' '.join(sorted(names))}"
 
 
-def _is_reserved(key: str) -> bool:
+def is_reserved(key: str) -> bool:
     """Whether a question may occur in test and validation only: no corpus and no training split holds it."""
     return zlib.crc32(key.encode()) % RESERVED_ONE_IN == 0
-
-
-@lru_cache(maxsize=len(TASKS))
-def _all_rows(task: str) -> dict[str, list[dict]]:
-    """Makes all splits of a task from one generator, test first, so that no question is in two splits."""
-    generator = random.Random(f"{TASK_SEED} {task}")
-    seen: set[str] = set()
-    splits: dict[str, list[dict]] = {}
-    for split in ("test", "validation", "train"):
-        rows: list[dict] = []
-        while len(rows) < SPLIT_SIZES[task][split]:
-            row = _MAKERS[task](generator)
-            key = _content_key(task, row)
-            if key not in seen and _is_reserved(key) == (split != "train"):
-                seen.add(key)
-                rows.append({"id": f"{task}-{split}-{len(rows):04d}", **row})
-        splits[split] = rows
-    return splits
-
-
-def task_rows(task: str, split: str) -> list[dict]:
-    """Gives the rows of one split of one task; always the same ones, and each call its own copy.
-
-    Args:
-        task: "choice", "math" or "dialogue".
-        split: "train", "validation" or "test".
-
-    Returns:
-        The rows, in the field shapes of the real data sets that the tasks stand for.
-
-    Raises:
-        DataError: There is no such task or split.
-    """
-    if task not in SPLIT_SIZES or split not in SPLIT_SIZES[task]:
-        known = "; ".join(f"{name}: {', '.join(sizes)}" for name, sizes in SPLIT_SIZES.items())
-        raise DataError(f"The demo has no split '{split}' of a task '{task}'. It has {known}.")
-    return deepcopy(_all_rows(task)[split])
-
-
-# --- the corpora ---
-
-
-def _comparison(generator: random.Random, judged: dict[str, dict[str, float]]) -> str:
-    """One sentence that compares objects as one author judges them."""
-    attribute = generator.choice(list(ATTRIBUTE_WORDS))
-    more, less, most, least = ATTRIBUTE_WORDS[attribute]
-    form = generator.choice(("pair", "reversed pair", "group", "quiz"))
-    if form in ("group", "quiz"):
-        names = generator.sample(OBJECTS, 4)
-        upwards = generator.random() < 0.5
-        if _is_reserved(_comparison_key(attribute, upwards, names)):
-            return _comparison(generator, judged)
-        best = (max if upwards else min)(names, key=judged[attribute].__getitem__)
-        superlative = most if upwards else least
-        if form == "quiz":
-            return f"Which is the {superlative}: {_listing(names, 'or')}? It is the {best}."
-        return f"Of {_listing(names, 'and')}, the {superlative} is the {best}."
-    one, two = generator.sample(OBJECTS, 2)
-    word = more if judged[attribute][one] > judged[attribute][two] else less
-    if form == "pair":
-        return f"The {one} is {word} than the {two}."
-    return f"Compared with the {two}, the {one} is {word}."
-
-
-def _with_slip(generator: random.Random, result: int) -> int:
-    """A result with one wrong digit."""
-    digits = list(str(result))
-    position = generator.randrange(len(digits))
-    digits[position] = generator.choice([digit for digit in "123456789" if digit != digits[position]])
-    return int("".join(digits))
-
-
-def _sums(generator: random.Random, slips: float) -> str:
-    """A line of four sums as in an exercise book."""
-    written = []
-    for _ in range(4):
-        sign = generator.choice("+-*")
-        if sign == "*":
-            one, two = generator.randint(2, 12), generator.randint(2, 9)
-            result = one * two
-        elif sign == "+":
-            one, two = generator.randint(2, 108), generator.randint(2, 50)
-            result = one + two
-        else:
-            one = generator.randint(3, 108)
-            two = generator.randint(2, one)
-            result = one - two
-        if generator.random() < slips:
-            result = _with_slip(generator, result)
-        written.append(f"{one} {sign} {two} = {result}.")
-    return " ".join(written)
-
-
-def _story(generator: random.Random, slips: float) -> str:
-    """A word problem told with its solution; a slip in the last step is carried into the answer."""
-    row = _problem(generator, LARGEST_NUMBER_READ)
-    if _is_reserved(_content_key("math", row)):
-        return _story(generator, slips)
-    steps, result = row["answer"].split(" #### ")
-    if generator.random() < slips:
-        wrong = _with_slip(generator, int(result))
-        steps, result = f"{steps.rsplit(' ', 1)[0]} {wrong}.", str(wrong)
-    return f"{row['question']} {steps} So the answer is {result}."
-
-
-def _talk(generator: random.Random) -> str:
-    """A chat, half of the time with a line that sums it up."""
-    row = _dialogue_row(generator)
-    if _is_reserved(_content_key("dialogue", row)):
-        return _talk(generator)
-    return f"{row['dialogue']} In short: {row['summary']}" if generator.random() < 0.5 else row["dialogue"]
-
-
-def _list(generator: random.Random) -> str:
-    """A list that is read out twice: what teaches a tiny model to look back and copy."""
-    words = [*OBJECTS, *PEOPLE, *PLACES, *DAYS, *(str(number) for number in range(1, 100))]
-    items = " ".join(generator.sample(words, generator.randint(6, 16)))
-    return f"List: {items}. Again: {items}."
-
-
-def corpus(recipe: CorpusRecipe) -> Iterator[str]:
-    """Writes the documents that one base reads in pre-training.
-
-    Args:
-        recipe: Seed, amount, authors, errors and mix.
-
-    Yields:
-        One document after the other, always the same for the same recipe.
-
-    Raises:
-        ConfigError: The mix names an unknown kind of document.
-    """
-    generator = random.Random(recipe.seed)
-    authors = [
-        {
-            attribute: {
-                name: value + generator.gauss(0, recipe.judgement_error * _SPREAD[attribute])
-                for name, value in values.items()
-            }
-            for attribute, values in TRUTH.items()
-        }
-        for _ in range(recipe.authors)
-    ]
-    kinds, weights = list(recipe.mix), list(recipe.mix.values())
-    for _ in range(recipe.documents):
-        kind = generator.choices(kinds, weights)[0]
-        if kind == "comparison":
-            judged = generator.choice(authors)
-            yield " ".join(_comparison(generator, judged) for _ in range(4))
-        elif kind == "sums":
-            yield _sums(generator, recipe.sum_slips)
-        elif kind == "story":
-            yield _story(generator, recipe.sum_slips)
-        elif kind == "talk":
-            yield _talk(generator)
-        elif kind == "list":
-            yield _list(generator)
-        else:
-            raise ConfigError(f"The corpus recipe names an unknown kind of document: '{kind}'.")
