@@ -5,7 +5,7 @@
 # make bench-eval  our scorer against lm-evaluation-harness, in an environment of its own (docs/benchmarks.md)
 # make bench-train  our training step against a plain loop and TRL's GKDTrainer (about 11 minutes)
 # make bench-growth  cost and memory of our evaluation by number of rows
-# make rebuild-demo  make the demo's weights again from nothing (about 16 minutes)
+# make rebuild-demo  make the demo's weights again from nothing (about 20 minutes)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv

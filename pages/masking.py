@@ -6,7 +6,7 @@ enter("masking")
 
 import streamlit as st
 
-from muscle_core.actions.compare import trained_variants
+from muscle_core.actions.compare import evaluated_ensemble, trained_variants
 from muscle_core.ui import ablation, masking, picks
 from muscle_core.ui.empty import offer_demo
 from muscle_core.ui.frame import errors_shown, go, plain, workspace
@@ -17,7 +17,8 @@ with errors_shown():
     if chosen is None:
         offer_demo(home)
         st.stop()
-    variants = trained_variants(home, chosen.old, chosen.new, chosen.dataset, chosen.split)
+    pair = (home, chosen.old, chosen.new, chosen.dataset, chosen.split)
+    variants, ensemble = trained_variants(*pair), evaluated_ensemble(*pair)
 
 st.markdown(
     f"What each masking strategy makes of the update {plain(chosen.old.name)} → {plain(chosen.new.name)} on "
@@ -32,8 +33,7 @@ if not variants:
     )
     if st.button("Train a compatibility adapter", type="primary", icon=":material/model_training:"):
         go("training")
-    ablation.show(home, chosen)
-    st.stop()
-with errors_shown():
-    masking.show(home, chosen, variants)
+if variants or ensemble:
+    with errors_shown():
+        masking.show(home, chosen, variants)
 ablation.show(home, chosen)

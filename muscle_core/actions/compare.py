@@ -35,6 +35,13 @@ class TrainedVariant(NamedTuple):
     run: EvaluationRun | None
 
 
+class EvaluatedEnsemble(NamedTuple):
+    """The ensemble of a pair of versions and its evaluation."""
+
+    version: ModelVersion
+    run: EvaluationRun
+
+
 def latest_run(
     workspace: Workspace,
     version: ModelVersion,
@@ -136,6 +143,15 @@ def trained_variants(
     ]
 
 
+def evaluated_ensemble(
+    workspace: Workspace, old: ModelVersion, new: ModelVersion, dataset: Dataset, split: str = "test"
+) -> EvaluatedEnsemble | None:
+    """The ensemble of a pair, where it was evaluated on a split."""
+    version = ensemble_of(workspace, old, new)
+    run = None if version is None else latest_run(workspace, version, dataset, split)
+    return None if version is None or run is None else EvaluatedEnsemble(version, run)
+
+
 def compare_trained(
     workspace: Workspace, old_name: str, new_name: str, dataset_name: str, *, split: str = "test"
 ) -> pd.DataFrame:
@@ -156,10 +172,9 @@ def compare_trained(
     check_split(dataset, split)
     variants = [v for v in trained_variants(workspace, old, new, dataset, split) if v.run is not None]
     frames = {v.version.name: predictions_of(workspace, v.run) for v in variants if v.run is not None}
-    both = ensemble_of(workspace, old, new)
-    reference = None if both is None else latest_run(workspace, both, dataset, split)
-    if both is not None and reference is not None:
-        frames[both.name] = predictions_of(workspace, reference)
+    reference = evaluated_ensemble(workspace, old, new, dataset, split)
+    if reference is not None:
+        frames[reference.version.name] = predictions_of(workspace, reference.run)
     table = compare_strategies(
         predictions_of(workspace, require_run(workspace, old, dataset, split)),
         predictions_of(workspace, require_run(workspace, new, dataset, split)),
@@ -177,8 +192,8 @@ def compare_trained(
         table[column] = _objects(summary.get(column) for summary in known)
     table["label"] = _objects(_label(name, facts.get(name)) for name in table["version"])
     table.loc[table["strategy"] == INTERPOLATION, "seed"] = None  # nothing was drawn
-    if both is not None:
-        table.loc[table["version"] == both.name, ["strategy", "label"]] = ENSEMBLE_LABEL
+    if reference is not None:
+        table.loc[table["version"] == reference.version.name, ["strategy", "label"]] = ENSEMBLE_LABEL
     return table
 
 

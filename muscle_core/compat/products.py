@@ -18,7 +18,7 @@ _Product = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Ten
 
 
 def project(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    """Product of rows and a transposed matrix, plus a bias; without gradient on CPUs.
+    """Product of rows and a transposed matrix, plus a bias.
 
     Args:
         rows: [rows, inputs].
@@ -29,7 +29,9 @@ def project(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None 
         [rows, outputs], as `torch.nn.functional.linear` gives it but for the order of float sums.
     """
     plain = rows.device.type == weight.device.type == "cpu" and rows.dtype == weight.dtype == torch.float32
-    product = _onednn() if plain and rows.numel() and weight.numel() else None
+    # oneDNN's has no gradient.
+    tracked = torch.is_grad_enabled() and (rows.requires_grad or weight.requires_grad)
+    product = _onednn() if plain and not tracked and rows.numel() and weight.numel() else None
     return linear(rows, weight, bias) if product is None else product(rows, weight, bias)
 
 

@@ -55,3 +55,9 @@ def test_without_onednn_the_product_is_torchs(monkeypatch):
     generator = torch.Generator().manual_seed(0)
     left, right = torch.randn(4, 6, generator=generator), torch.randn(5, 6, generator=generator)
     assert torch.equal(project(left, right), linear(left, right))
+
+
+def test_where_a_gradient_is_wanted_there_is_one():
+    left, right = torch.ones(4, 6, requires_grad=True), torch.ones(5, 6)
+    project(left, right).sum().backward()
+    assert torch.equal(left.grad, torch.full((4, 6), 5.0))

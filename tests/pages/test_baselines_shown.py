@@ -47,3 +47,16 @@ def test_masking_library_and_training_cope_with_them(filled: Workspace, tiny_bas
     assert run.rows == 30
     picked = next(box for box in app.selectbox if box.label == "New version").options
     assert picked.index("task-new") < picked.index("old-task-new-ensemble")
+
+
+def test_masking_shows_an_ensemble_where_nothing_was_trained(filled: Workspace) -> None:
+    import streamlit as st
+
+    st.cache_resource.clear()
+    for name in ("old", "new"):
+        evaluate(filled, name, "choice")
+    evaluate_ensemble(filled, "old", "new", "choice")
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run().switch_page("pages/masking.py").run()
+    assert not app.exception, app.exception
+    assert [info.value for info in app.info if "No compatibility adapter has been trained" in info.value]
+    assert list(app.dataframe[0].value["version"]) == ["new", "old-new-ensemble"]
