@@ -32,15 +32,15 @@ from muscle_core.errors import DataError
 _WRITERS = ("first", "second", "third")
 
 
-def _judged(generator: random.Random, attribute: str, names: tuple[str, ...]) -> dict[str, float]:
+def _judged(generator: random.Random, attribute: str, names: tuple[str, ...], error: float) -> dict[str, float]:
     """The objects' values as somebody judges them, on the scale of logarithms."""
-    return {name: TRUTH[attribute][name] + generator.gauss(0, JUDGEMENT_ERROR) for name in names}
+    return {name: TRUTH[attribute][name] + generator.gauss(0, error) for name in names}
 
 
 def _choice_row(generator: random.Random) -> dict:
     """One 4-choice comparison; `gap` tells how closely the second best follows the best in truth."""
     asked = comparison(generator)
-    best = asked.best(_judged(generator, asked.attribute, asked.names))
+    best = asked.best(_judged(generator, asked.attribute, asked.names, JUDGEMENT_ERROR["choice"]))
     return {
         "question": f"Which is the {asked.superlative}: {listing(list(asked.names), 'or')}?",
         "choices": [f"the {name}" for name in asked.names],
@@ -65,7 +65,7 @@ def _buying(generator: random.Random) -> dict:
         distance = abs(TRUTH[attribute][pair[0]] - TRUTH[attribute][pair[1]])
         if math.log(SMALLEST_FACTOR) <= distance <= math.log(LARGEST_FACTOR):
             break
-    judged = _judged(generator, attribute, pair)
+    judged = _judged(generator, attribute, pair, JUDGEMENT_ERROR["math"])
     taken, left = sorted(pair, key=judged.__getitem__, reverse=upwards)
     word = ATTRIBUTE_WORDS[attribute][0 if upwards else 1]
     price = dict(zip(pair, generator.sample(range(10, 61), 2), strict=True))
