@@ -10,25 +10,24 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from muscle_core.actions.ablation_plan import Ablation, AblationRequest, Cell, plan_ablation
-from muscle_core.actions.background import submit_evaluation
+from muscle_core.actions.background import evaluation_work
 from muscle_core.actions.compare import latest_run
 from muscle_core.actions.evaluate import evaluate
 from muscle_core.actions.train import train_compat
 from muscle_core.compat.config import CompatConfig
 from muscle_core.errors import JobError
-from muscle_core.jobs import Submission, ensure_worker, resume, submit
+from muscle_core.jobs import RESUMABLE, Submission, Work, ensure_worker, resume, submit_all
 from muscle_core.store import ModelVersion, Workspace, made_by
 
 Report = Callable[[str, str, int, int], None]  # strategy and seed, what is being done, how much of it, of how much
-
-_RESUMABLE = ("cancelled", "lost")  # what failed would as a rule fail again from its checkpoint
 
 
 class Submitted(NamedTuple):
     """What submitting an ablation did.
 
     Attributes:
-        submissions: one a job that is now queued, or was under way before (`is_new` tells).
+        submissions: one a cell that is trained or evaluated now: the job that does so next, and whether it was queued
+            or resumed by this.
         there: cells that were trained and evaluated before, for which nothing was queued.
     """
 
@@ -37,19 +36,34 @@ class Submitted(NamedTuple):
 
 
 def submit_ablation(workspace: Workspace, request: AblationRequest) -> Submitted:
-    """Queue what an ablation lacks, a background job each: a training and, after it, the evaluation.
+    """Queue what an ablation lacks: for each cell a training and its evaluation, and a table after all of them.
 
-    A job of the same training that was cancelled, failed or lost is resumed, and goes on from its last checkpoint;
-    what is trained but not evaluated is only evaluated. The trainings share what the teachers say about the samples:
-    the first one that is run asks them.
+    A training that was cancelled or lost is resumed, and goes on from its last checkpoint; what is trained but not
+    evaluated is only evaluated. The trainings share what the teachers say about the samples: the first one asks them.
 
     Raises:
         StoreError, ModelError, ConfigError, DataError: something cannot be used; nothing is queued.
     """
     plan = plan_ablation(workspace, request)
-    submissions = [_queue(workspace, plan, cell) for cell in plan.cells if not cell.evaluated]
-    if submissions:
+    missing = [cell for cell in plan.cells if not cell.evaluated]
+    works: list[Work] = []
+    places: list[int | Submission] = []  # of each missing cell's first job among the works, or what is there already
+    last: list[int | str] = []  # of each missing cell what ends it: a place among the works, or the id of a job
+    for cell in missing:
+        found = _under_way(workspace, cell)
+        if found is not None:
+            places.append(found)
+            last.append(cell.evaluation.id if cell.evaluation is not None else found.job_id)
+            continue
+        places.append(len(works))
+        works += _works(plan, cell)
+        last.append(len(works) - 1)
+    if missing:
+        title = f"Table of the strategies for {request.old} → {request.new} on {request.dataset}"
+        works.append(Work("compare_ablation", title, {"request": request.as_dict()}, needs=last, slot="cpu"))
+        queued = submit_all(workspace, works)
         ensure_worker(workspace)
+    submissions = [place if isinstance(place, Submission) else queued[place] for place in places]
     return Submitted(submissions, [cell for cell in plan.cells if cell.evaluated])
 
 
@@ -107,15 +121,27 @@ def run_ablation(
     return plan_ablation(workspace, request)
 
 
-def _queue(workspace: Workspace, plan: Ablation, cell: Cell) -> Submission:
-    if cell.job is not None and cell.job.state in _RESUMABLE:
+def _under_way(workspace: Workspace, cell: Cell) -> Submission | None:
+    """The job of a cell that is under way, or that is resumed by this; None where new jobs are needed."""
+    if cell.job is None:
+        return None
+    if cell.under_way:
+        return Submission(cell.job.id, False)
+    # A training that failed would as a rule fail again from its checkpoint.
+    again = RESUMABLE if cell.job is cell.evaluation else ("cancelled", "lost")
+    if cell.job.state in again:
         try:
             return Submission(resume(workspace, cell.job.id).id, True)
-        except JobError:  # resumed or submitted meanwhile: found below
-            pass
-    elif cell.variant is not None and not cell.under_way:
-        return submit_evaluation(workspace, [cell.variant.version.name], plan.dataset.name, split=plan.test_split)
-    return submit(workspace, *plan.work(cell.config))
+        except JobError:  # resumed or submitted meanwhile
+            return None
+    return None
+
+
+def _works(plan: Ablation, cell: Cell) -> list[Work]:
+    if cell.variant is not None:
+        return [evaluation_work([cell.variant.version.name], plan.dataset.name, split=plan.test_split)]
+    training, evaluation = plan.works(cell.config)
+    return [training, evaluation]
 
 
 def _train(

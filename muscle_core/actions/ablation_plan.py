@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from muscle_core.actions.background import Work, check_validation, compat_work
+from muscle_core.actions.background import check_validation, compat_works
 from muscle_core.actions.compare import TrainedVariant, trained_variants
 from muscle_core.actions.datasets import check_limit
 from muscle_core.actions.train import check_compat, check_held_out
 from muscle_core.compat.config import STRATEGIES, CompatConfig
 from muscle_core.errors import ConfigError, MuscleError, raise_all
-from muscle_core.jobs import ACTIVE
+from muscle_core.jobs import ACTIVE, Work
 from muscle_core.jobs.queue import idempotency_key
 from muscle_core.store import Dataset, Job, ModelVersion, TrainingRun, Workspace, get_dataset, get_version
+from muscle_core.store.tables import JobNeed
 
 _T = TypeVar("_T")
 
@@ -48,6 +49,16 @@ class AblationRequest:
     test_split: str = "test"
     limit: int | None = None
 
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form, for a job."""
+        lists = {"strategies": list(self.strategies), "seeds": list(self.seeds)}
+        return {**vars(self), **lists, "config": self.config.as_dict()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> AblationRequest:
+        """Back from the JSON form."""
+        return cls(**{**values, "config": CompatConfig.from_dict(values["config"])})
+
 
 class Cell(NamedTuple):
     """One strategy with one seed of an ablation.
@@ -56,18 +67,26 @@ class Cell(NamedTuple):
         config: its options.
         variant: the newest training with these very options, evaluated rather than not; None where there is none.
         evaluated: whether that one was evaluated on all of the test split.
-        job: the newest background job of this training, whatever became of it.
+        training: the newest background job of this training, whatever became of it.
+        evaluation: the job that evaluates its result.
     """
 
     config: CompatConfig
     variant: TrainedVariant | None
     evaluated: bool
-    job: Job | None
+    training: Job | None
+    evaluation: Job | None
 
     @property
     def label(self) -> str:
         """Strategy and seed."""
         return f"{self.config.strategy}, seed {self.config.seed}"
+
+    @property
+    def job(self) -> Job | None:
+        """The job to look at: the evaluation once the training has succeeded, else the training."""
+        is_trained = self.training is not None and self.training.state == "succeeded"
+        return self.evaluation if is_trained and self.evaluation is not None else self.training
 
     @property
     def under_way(self) -> bool:
@@ -91,9 +110,9 @@ class Ablation(NamedTuple):
     limit: int | None
     cells: list[Cell]
 
-    def work(self, config: CompatConfig) -> Work:
-        """A training of it as a job."""
-        return compat_work(
+    def works(self, config: CompatConfig) -> tuple[Work, Work]:
+        """A training of it and its evaluation as jobs."""
+        return compat_works(
             self.old.name,
             self.new.name,
             self.dataset.name,
@@ -152,7 +171,8 @@ def plan_ablation(workspace: Workspace, request: AblationRequest) -> Ablation:
         same = [variant for variant in variants if _is_same(variant.training, plan, one)]
         evaluated = [variant for variant in same if _is_evaluated(variant)]
         found = evaluated or same
-        plan.cells.append(Cell(one, found[-1] if found else None, bool(evaluated), jobs.get(_key(plan, one))))
+        training, evaluation = jobs.get(_key(plan, one), (None, None))
+        plan.cells.append(Cell(one, found[-1] if found else None, bool(evaluated), training, evaluation))
     return plan
 
 
@@ -204,14 +224,23 @@ def _configs(config: CompatConfig, strategies: Sequence[str], seeds: Sequence[in
 
 
 def _key(plan: Ablation, config: CompatConfig) -> str:
-    work = plan.work(config)
+    work = plan.works(config)[0]
     return idempotency_key(work.kind, work.payload)
 
 
-def _newest_jobs(workspace: Workspace, keys: list[str]) -> dict[str, Job]:
-    query = sa.select(Job).where(Job.idempotency_key.in_(keys)).order_by(Job.created_at)
+def _newest_jobs(workspace: Workspace, keys: list[str]) -> dict[str, tuple[Job, Job | None]]:
+    """By key the newest training, and the newest job that evaluates its result."""
+    trainings = sa.select(Job).where(Job.idempotency_key.in_(keys)).order_by(Job.created_at)
     with workspace.reading() as session:
-        return {str(job.idempotency_key): job for job in session.scalars(query)}
+        found = {str(job.idempotency_key): job for job in session.scalars(trainings)}
+        evaluations = (
+            sa.select(JobNeed.needed_id, Job)
+            .join(Job, Job.id == JobNeed.job_id)
+            .where(Job.kind == "evaluate", JobNeed.needed_id.in_([job.id for job in found.values()]))
+            .order_by(Job.created_at)
+        )
+        after = dict(session.execute(evaluations).tuples().all())
+    return {key: (job, after.get(job.id)) for key, job in found.items()}
 
 
 def _is_same(training: TrainingRun, plan: Ablation, config: CompatConfig) -> bool:

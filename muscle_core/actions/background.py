@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple
 
 from muscle_core.actions.datasets import check_limit
 from muscle_core.actions.evaluate import EvaluationOptions
@@ -11,16 +11,8 @@ from muscle_core.actions.models import check_new_version
 from muscle_core.actions.train import VALIDATION_SPLIT, check_compat, check_held_out
 from muscle_core.compat.config import CompatConfig
 from muscle_core.errors import ConfigError
-from muscle_core.jobs import Submission, ensure_worker, resume, submit
+from muscle_core.jobs import Submission, Work, ensure_worker, resume, submit_all
 from muscle_core.store import Dataset, Job, Workspace, check_split, get_dataset, get_version, require_weights
-
-
-class Work(NamedTuple):
-    """What a job does: its kind, its title for people, and its payload, which names the same work the same way."""
-
-    kind: str
-    title: str
-    payload: dict[str, Any]
 
 
 def submit_evaluation(
@@ -47,19 +39,22 @@ def submit_evaluation(
     options.template_of(dataset), options.decoding_of(dataset)  # refused here rather than in the job
     for name in version_names:
         require_weights(get_version(workspace, name))
+    work = evaluation_work(version_names, dataset_name, split=split, limit=limit, options=options)
+    return _start(workspace, [work])[0]
+
+
+def evaluation_work(
+    version_names: list[str],
+    dataset_name: str,
+    *,
+    split: str,
+    limit: int | None = None,
+    options: EvaluationOptions | None = None,
+) -> Work:
+    """An evaluation as a job; nothing is checked or queued here."""
     title = f"Evaluate {', '.join(version_names)} on {dataset_name} ({split})"
-    return _start(
-        workspace,
-        "evaluate",
-        title,
-        {
-            "versions": version_names,
-            "dataset": dataset_name,
-            "split": split,
-            "limit": limit,
-            "options": asdict(options),
-        },
-    )
+    payload = {"versions": version_names, "dataset": dataset_name, "split": split, "limit": limit}
+    return Work("evaluate", title, {**payload, "options": asdict(options or EvaluationOptions())})
 
 
 def submit_compat(
@@ -74,7 +69,10 @@ def submit_compat(
     name: str | None = None,
     limit: int | None = None,
 ) -> Submission:
-    """Queue a compatibility training and, after it, the evaluation of the result.
+    """Queue a compatibility training and, as a job that waits for it, the evaluation of the result.
+
+    Returns:
+        The submission of the training.
 
     Raises:
         StoreError, ModelError, ConfigError, DataError: the inputs cannot be used; nothing is queued.
@@ -85,7 +83,7 @@ def submit_compat(
     check_limit(limit)
     if name is not None:
         check_new_version(workspace, name, "compat", None)
-    work = compat_work(
+    works = compat_works(
         old_name,
         new_name,
         dataset_name,
@@ -95,10 +93,10 @@ def submit_compat(
         name=name,
         limit=limit,
     )
-    return _start(workspace, *work)
+    return _start(workspace, works)[0]
 
 
-def compat_work(
+def compat_works(
     old_name: str,
     new_name: str,
     dataset_name: str,
@@ -108,9 +106,9 @@ def compat_work(
     test_split: str,
     name: str | None = None,
     limit: int | None = None,
-) -> Work:
-    """A compatibility training as a job; nothing is checked or queued here."""
-    title = f"Train {config.strategy}, seed {config.seed}, for {old_name} → {new_name} on {dataset_name}"
+) -> tuple[Work, Work]:
+    """A compatibility training and the evaluation of its result as jobs; nothing is checked or queued here."""
+    what = f"{config.strategy}, seed {config.seed}, for {old_name} → {new_name} on {dataset_name}"
     payload = {
         "old": old_name,
         "new": new_name,
@@ -121,7 +119,14 @@ def compat_work(
         "limit": limit,
         "options": config.as_dict(),
     }
-    return Work("train_compat", title, payload)
+    evaluation: dict[str, object] = {
+        "versions": [],
+        "dataset": dataset_name,
+        "split": test_split,
+        "limit": None,
+        "options": {},
+    }
+    return Work("train_compat", f"Train {what}", payload), Work("evaluate", f"Evaluate {what}", evaluation, needs=(-1,))
 
 
 def check_validation(dataset: Dataset, config: CompatConfig, train_split: str, test_split: str) -> None:
@@ -143,7 +148,7 @@ def check_validation(dataset: Dataset, config: CompatConfig, train_split: str, t
 
 def submit_demo(workspace: Workspace) -> Submission:
     """Queue the loading of the embedded demo: its versions, datasets and evaluations."""
-    return _start(workspace, "load_demo", "Load the demo", {})
+    return _start(workspace, [Work("load_demo", "Load the demo", {}, slot="cpu")])[0]
 
 
 def resume_job(workspace: Workspace, job_id: str) -> Job:
@@ -157,7 +162,7 @@ def resume_job(workspace: Workspace, job_id: str) -> Job:
     return job
 
 
-def _start(workspace: Workspace, kind: str, title: str, payload: dict[str, Any]) -> Submission:
-    submission = submit(workspace, kind, title, payload)
+def _start(workspace: Workspace, works: Sequence[Work]) -> list[Submission]:
+    submissions = submit_all(workspace, works)
     ensure_worker(workspace)
-    return submission
+    return submissions

@@ -2,56 +2,36 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
-from muscle_core.errors import Cancelled, MuscleError
-from muscle_core.jobs import TOKEN_VARIABLE, finish, get_job, write_progress
-from muscle_core.store import Workspace
+from muscle_core.errors import Cancelled, MuscleError, StoreError
+from muscle_core.jobs import JobProcess, finish, get_job, give_back, jobs_before, log_tail
+from muscle_core.jobs.advice import advice
+from muscle_core.store import Job, Workspace
 
-_WRITE_SECONDS = 0.5
-
-
-class _Progress:
-    """Writes progress to the database at most twice a second, and holds the stop request."""
-
-    def __init__(self, workspace: Workspace, job_id: str, token: str | None) -> None:
-        self.workspace, self.job_id, self.token = workspace, job_id, token
-        self.stop_requested = False
-        self._written = 0.0
-        signal.signal(signal.SIGTERM, self._on_signal)
-
-    def _on_signal(self, _signal: int, _frame: object) -> None:
-        self.stop_requested = True
-
-    def should_stop(self) -> bool:
-        return self.stop_requested
-
-    def write(self, stage: str, done: int, total: int, **facts: Any) -> None:
-        now = time.monotonic()
-        if now - self._written < _WRITE_SECONDS and done < total:
-            return
-        self._written = now
-        progress = {"stage": stage, "done": done, "total": total, **facts}
-        try:
-            still_ours = write_progress(self.workspace, self.job_id, self.token, progress)
-        except sa.exc.OperationalError:
-            return  # progress is for the eye; the work goes on
-        # Given up as lost (its worker died) or taken over: whoever has it now must not be disturbed.
-        self.stop_requested |= not still_ours
+_RETRY_SECONDS = 1.0
 
 
-def _evaluate(workspace: Workspace, payload: dict[str, Any], progress: _Progress, job_id: str) -> dict[str, Any]:
+def _evaluate(workspace: Workspace, job: Job, process: JobProcess) -> dict[str, Any]:
     from muscle_core.actions.evaluate import EvaluationOptions, evaluate
 
-    runs = []
-    for name in payload["versions"]:
+    payload, runs = job.payload, []
+    trained = [before.result or {} for before in jobs_before(workspace, job.id)]
+    names = payload["versions"] or [result["version"] for result in trained if "version" in result]
+    for name in names:
+        answered: list[int] = []  # samples done, at each report
+
+        def report(done: int, total: int, name: str = name, answered: list[int] = answered) -> None:
+            process.write(f"evaluating {name}", done, total, saved=bool(answered) and done > answered[-1])
+            answered.append(done)
+
         run = evaluate(
             workspace,
             name,
@@ -59,86 +39,133 @@ def _evaluate(workspace: Workspace, payload: dict[str, Any], progress: _Progress
             split=payload["split"],
             limit=payload["limit"],
             options=EvaluationOptions(**payload.get("options", {})),
-            report=lambda done, total, name=name: progress.write(f"evaluating {name}", done, total),  # type: ignore[misc]
-            should_stop=progress.should_stop,
+            report=report,
+            should_stop=process.should_stop,
         )
         runs.append(run.id)
-    return {"runs": runs, "versions": payload["versions"], "dataset": payload["dataset"]}
+    compared = trained[0] if len(trained) == 1 else {}
+    return {**compared, "runs": runs, "versions": names, "dataset": payload["dataset"]}
 
 
-def _train_compat(workspace: Workspace, payload: dict[str, Any], progress: _Progress, job_id: str) -> dict[str, Any]:
+def _train_compat(workspace: Workspace, job: Job, process: JobProcess) -> dict[str, Any]:
     from muscle_core.actions.train import train_compat
     from muscle_core.compat.config import CompatConfig
 
+    payload = job.payload
+    config = CompatConfig.from_dict(payload["options"])
     begun: dict[str, float] = {}  # where this process took up the training, for the time that is left
 
     def report(step: dict[str, float]) -> None:
         if not begun:
             begun.update(since_step=step["step"], since=time.time())
-        progress.write("training", int(step["step"]), int(step["steps"]), loss=step["loss"], **begun)
+        done = int(step["step"])
+        saved = config.checkpoint_every > 0 and done % config.checkpoint_every == 0
+        process.write("training", done, int(step["steps"]), saved=saved, loss=step["loss"], **begun)
 
-    progress.write("loading models", 0, 1)
+    process.write("loading models", 0, 1)
     version = train_compat(
         workspace,
         payload["old"],
         payload["new"],
         payload["dataset"],
-        CompatConfig.from_dict(payload["options"]),
+        config,
         split=payload["train_split"],
         name=payload["name"],
         limit=payload["limit"],
-        run_id=job_id,
-        report_stage=progress.write,
+        run_id=job.id,
+        report_stage=process.write,
         report=report,
-        should_stop=progress.should_stop,
+        should_stop=process.should_stop,
     )
-    evaluation = {"versions": [version.name], "dataset": payload["dataset"], "split": payload["test_split"]}
-    result = _evaluate(workspace, {**evaluation, "limit": None}, progress, job_id)
-    return {
-        **result,
-        "version": version.name,
-        "old": payload["old"],
-        "new": payload["new"],
-        "split": payload["test_split"],
-    }
+    picks = {key: payload[key] for key in ("old", "new", "dataset")}
+    return {**picks, "version": version.name, "split": payload["test_split"]}
 
 
-def _load_demo(workspace: Workspace, payload: dict[str, Any], progress: _Progress, job_id: str) -> dict[str, Any]:
+def _compare_ablation(workspace: Workspace, job: Job, process: JobProcess) -> dict[str, Any]:
+    from muscle_core.actions.ablation_plan import AblationRequest, plan_ablation
+    from muscle_core.actions.over_seeds import compare_over_seeds
+    from muscle_core.comparison.table_text import readable_over_seeds
+
+    process.write("comparing", 0, 1)
+    plan = plan_ablation(workspace, AblationRequest.from_dict(job.payload["request"]))
+    old, new, dataset = plan.old.name, plan.new.name, plan.dataset.name
+    table = compare_over_seeds(workspace, old, new, dataset, plan.variants, split=plan.test_split)
+    process.write("comparing", 1, 1)
+    rows = readable_over_seeds(table).astype(str).to_dict("records")
+    return {"old": old, "new": new, "dataset": dataset, "split": plan.test_split, "table": rows}
+
+
+def _load_demo(workspace: Workspace, job: Job, process: JobProcess) -> dict[str, Any]:
     from muscle_core.actions.demo import load_demo
 
-    load_demo(workspace, report=progress.write, should_stop=progress.should_stop)
+    load_demo(workspace, report=partial(process.write, saved=True), should_stop=process.should_stop)
     return {}
 
 
-_RUNNERS = {"evaluate": _evaluate, "train_compat": _train_compat, "load_demo": _load_demo}
+_RUNNERS: dict[str, Callable[[Workspace, Job, JobProcess], dict[str, Any]]] = {
+    "evaluate": _evaluate,
+    "train_compat": _train_compat,
+    "compare_ablation": _compare_ablation,
+    "load_demo": _load_demo,
+}
 
 
 def run_job(workspace: Workspace, job_id: str) -> str:
-    """Run a job that this machine's worker has claimed; returns its final state."""
-    job = get_job(workspace, job_id)
-    token = os.environ.get(TOKEN_VARIABLE)
-    progress = _Progress(workspace, job.id, token)
+    """Run a job that a worker has claimed for this process; returns its new state, or "gone" where it lost the job.
+
+    Ends the process where another one has the job.
+    """
+    process = JobProcess(workspace, get_job(workspace, job_id).id)
+    process.begin()
     try:
-        result = _RUNNERS[job.kind](workspace, job.payload, progress, job.id)
+        return _run(workspace, process)
+    finally:
+        process.end()
+
+
+def _run(workspace: Workspace, process: JobProcess) -> str:
+    job = get_job(workspace, process.job_id)
+    try:
+        result = _RUNNERS[job.kind](workspace, job, process)
     except Cancelled as error:
         print(error, flush=True)
-        if get_job(workspace, job.id).cancel_requested:
-            finish(workspace, job.id, token, "cancelled", error=str(error))
-            return "cancelled"
-        finish(workspace, job.id, token, "lost", error=f"the worker was stopped: {error} Submit the job again.")
-        return "lost"
+        if process.word != "gone" and not get_job(workspace, job.id).cancel_requested:
+            return _told(partial(give_back, workspace, job.id, process.token, str(error)))
+        return _ended(workspace, process, "cancelled", error=str(error))
     except MuscleError as error:
         print(error, flush=True)
-        finish(workspace, job.id, token, "failed", error=str(error))
-        return "failed"
+        return _ended(workspace, process, "failed", error=str(error))
     except Exception as error:
         traceback.print_exc()
+        text = advice(error)
+        if text is not None:
+            return _ended(workspace, process, "failed", error=text)
         text = f"unexpected {type(error).__name__}: {error}. This is a bug; the log holds the details."
-        finish(workspace, job.id, token, "failed", error=text, traceback=traceback.format_exc())
-        return "failed"
-    finish(workspace, job.id, token, "succeeded", result=result)
-    return "succeeded"
+        return _ended(workspace, process, "failed", error=text, traceback=traceback.format_exc())
+    return _ended(workspace, process, "succeeded", result=result)
+
+
+def _ended(workspace: Workspace, process: JobProcess, state: str, **facts: Any) -> str:
+    if state == "failed":
+        sys.stdout.flush()
+        facts["log_tail"] = log_tail(workspace.job_folder(process.job_id) / "log.txt")
+    process.flush()
+
+    def end() -> str | None:
+        return state if finish(workspace, process.job_id, process.token, state, **facts) else None
+
+    return _told(end)
+
+
+def _told(tell: Callable[[], str | None]) -> str:
+    """Write the end into the queue, however long its database is away; "gone" where the job is another's by now."""
+    while True:
+        try:
+            return tell() or "gone"
+        except (sa.exc.DBAPIError, StoreError) as error:
+            print(f"the end of the job cannot be written, trying again: {str(error).splitlines()[0]}", flush=True)
+            time.sleep(_RETRY_SECONDS)
 
 
 if __name__ == "__main__":
-    sys.exit(0 if run_job(Workspace.open(), sys.argv[1]) == "succeeded" else 1)
+    sys.exit(0 if run_job(Workspace.open(), sys.argv[1]) in ("succeeded", "queued", "gone") else 1)

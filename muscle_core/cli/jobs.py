@@ -30,16 +30,16 @@ def jobs_list() -> None:
 @jobs_app.command("show")
 def jobs_show(job_id: str) -> None:
     """Show a job: state, error, and the end of its log."""
-    from muscle_core.jobs import get_job
+    from muscle_core.jobs import get_job, log_tail
 
     workspace = workspace_here()
     job = get_job(workspace, job_id)
     print(f"{job.id}  {job.state}  {_progress_text(job.progress)}\n{job.title}")
     if job.error:
         print(f"error: {job.error}")
-    log = workspace.path(f"jobs/{job.id}/log.txt")
-    if log.is_file():
-        print("".join(line + "\n" for line in log.read_text(errors="replace").splitlines()[-200:]), end="")
+    log = log_tail(workspace.path(f"jobs/{job.id}/log.txt")) or job.log_tail
+    if log:
+        print(log)
 
 
 @jobs_app.command("cancel")
@@ -60,15 +60,41 @@ def jobs_resume(job_id: str) -> None:
     print(f"queued {resume_job(workspace_here(), job_id).id[:8]}")
 
 
+@jobs_app.command("history")
+def jobs_history(job_id: str) -> None:
+    """Show what happened to a job, oldest first."""
+    from muscle_core.jobs import get_job, history
+
+    workspace = workspace_here()
+    events = history(workspace, get_job(workspace, job_id).id)
+    print_table(
+        ("when", "what", "worker", "detail"),
+        ((e.at.strftime("%Y-%m-%d %H:%M:%S"), e.what, e.worker or "-", e.detail) for e in events),
+    )
+
+
 @app.command("worker")
 def worker_command(
+    name: Annotated[str, typer.Option(help="Its name; several on one machine need different ones.")] = "main",
+    cpu_slots: Annotated[int | None, typer.Option(help="Jobs at once on the processors (default 1).")] = None,
+    gpu_slots: Annotated[int | None, typer.Option(help="GPUs to use, one job each (default all).")] = None,
     idle_exit: Annotated[float | None, typer.Option(help="End after so many idle seconds.")] = None,
     once: Annotated[bool, typer.Option(help="Run what is queued, then end.")] = False,
+    metrics_port: Annotated[int | None, typer.Option(help="Serve counters on this port of 127.0.0.1.")] = None,
 ) -> None:
-    """Run background jobs, each in a process of its own, until stopped."""
-    from muscle_core.jobs import run_worker
+    """Run background jobs, each in a process of its own, until stopped. The log is one JSON object a line."""
+    from muscle_core.jobs import Slots, run_worker
+    from muscle_core.jobs.log import notice
+    from muscle_core.jobs.worker import machine_slots
 
-    run_worker(workspace_here(), idle_exit=idle_exit, once=once)
+    own = machine_slots()
+    slots = Slots(own.cpu if cpu_slots is None else cpu_slots, own.gpu if gpu_slots is None else gpu_slots)
+    told = notice
+    if metrics_port is not None:
+        from muscle_core.jobs.counters import counted
+
+        told = counted(notice, metrics_port)
+    run_worker(workspace_here(), name=name, slots=slots, idle_exit=idle_exit, once=once, notice=told)
 
 
 def _progress_text(progress: dict[str, Any]) -> str:

@@ -136,7 +136,7 @@ class TrainingRun(Table):
 
 
 class Job(Table):
-    """A queued unit of background work and its state."""
+    """A queued unit of background work and its state (see `muscle_core.jobs`)."""
 
     __tablename__ = "jobs"
 
@@ -146,20 +146,53 @@ class Job(Table):
     payload: Mapped[dict[str, Any]] = mapped_column(JSON)
     state: Mapped[str] = mapped_column(String(20), default="queued")
     idempotency_key: Mapped[str | None] = mapped_column(String(64))
+    priority: Mapped[int] = mapped_column(Integer, default=0)  # higher first
+    slot: Mapped[str] = mapped_column(String(10), default="any")  # "cpu", "gpu", or "any": a GPU where there is one
     cancel_requested: Mapped[bool] = mapped_column(default=False)
+    blocked_by: Mapped[str | None] = mapped_column(String(32))  # cancelled because this job, which it needs, failed
+    # Of the claim in force, or the last one:
     worker: Mapped[str | None] = mapped_column(String(80))
+    machine: Mapped[str | None] = mapped_column(String(300))  # where its child runs, if it still does
+    device: Mapped[str | None] = mapped_column(String(20))  # "cpu", or "gpu:" and a number
     token: Mapped[str | None] = mapped_column(String(32))  # new at every claim; a stale owner cannot write
-    heartbeat: Mapped[float | None] = mapped_column(Float)  # seconds since the epoch
+    lease_until: Mapped[float | None] = mapped_column(Float)  # seconds since the epoch, by the database's clock
+    attempts: Mapped[int] = mapped_column(Integer, default=0)  # claims in a row whose process died without a save
+    saves: Mapped[int] = mapped_column(Integer, default=0)  # how often it has kept something it can go on from
+    saves_at_claim: Mapped[int] = mapped_column(Integer, default=0)
     progress: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     error: Mapped[str | None] = mapped_column(Text)
     traceback: Mapped[str | None] = mapped_column(Text)
+    log_tail: Mapped[str | None] = mapped_column(Text)  # of a failed job: the end of its log, for other machines
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class JobNeed(Table):
+    """A job that must have succeeded before another one starts."""
+
+    __tablename__ = "job_needs"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    needed_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+
+
+class JobEvent(Table):
+    """One thing that happened to a job: its history, oldest first by `id`."""
+
+    __tablename__ = "job_events"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
+    what: Mapped[str] = mapped_column(String(40))
+    detail: Mapped[str] = mapped_column(Text, default="")
+    worker: Mapped[str | None] = mapped_column(String(80))
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
 _active = Job.state.in_(("queued", "running", "cancelling"))
 # Two submissions with one key are one job as long as it is not over; a double click starts one training.
 Index("uq_jobs_active_key", Job.idempotency_key, unique=True, sqlite_where=_active, postgresql_where=_active)
 Index("ix_jobs_state", Job.state, Job.created_at)
+Index("ix_job_needs_needed", JobNeed.needed_id)

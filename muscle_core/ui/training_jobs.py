@@ -11,13 +11,23 @@ import streamlit as st
 from muscle_core.actions.background import resume_job
 from muscle_core.actions.train import read_metrics
 from muscle_core.figures import training_curves
-from muscle_core.jobs import ACTIVE, get_job, list_jobs, request_cancel
+from muscle_core.jobs import (
+    ACTIVE,
+    RESUMABLE,
+    get_job,
+    history,
+    jobs_after,
+    jobs_before,
+    list_jobs,
+    log_tail,
+    request_cancel,
+)
 from muscle_core.store import Job, Workspace
 from muscle_core.ui.frame import errors_shown, go, plain, wrapping_columns
 from muscle_core.ui.numbers import duration, percent
 from muscle_core.ui.training_form import JOB_KEY
 from muscle_core.ui.url import publish, restore
-from muscle_core.ui.worker import end_of, keep_worker
+from muscle_core.ui.worker import keep_worker
 
 _MARKS = {
     "queued": "○ queued",
@@ -53,13 +63,14 @@ def show(workspace: Workspace) -> None:
     if active and st.button("Cancel this job", icon=":material/stop_circle:", disabled=cancelling):
         request_cancel(workspace, job.id)
         st.rerun()
-    if job.state in ("cancelled", "failed", "lost") and st.button(
+    if job.state in RESUMABLE and st.button(
         "Resume this job", icon=":material/play_arrow:", help="A training goes on from its last checkpoint."
     ):
         with errors_shown():
             resume_job(workspace, job.id)
             st.rerun()
-    st.fragment(_panel, run_every="1s" if active else None)(workspace, job.id, active)
+    watched = active or any(after.state in ACTIVE for after in jobs_after(workspace, job.id))
+    st.fragment(_panel, run_every="1s" if watched else None)(workspace, job.id, watched)
     with st.expander(f"All jobs ({len(jobs):,})"):
         st.dataframe(_table(jobs), hide_index=True, height="content", alt="All background jobs, newest first")
 
@@ -67,11 +78,19 @@ def show(workspace: Workspace) -> None:
 def _panel(workspace: Workspace, job_id: str, was_active: bool) -> None:
     with errors_shown():
         job = get_job(workspace, job_id)
-    if was_active and job.state not in ACTIVE:
+    family = [job, *jobs_after(workspace, job_id)]
+    under_way = [one for one in family if one.state in ACTIVE]
+    if was_active and not under_way:
         st.rerun()
-    if job.state in ACTIVE:
-        keep_worker(workspace, job)
-    _state(job)
+    if under_way:
+        keep_worker(workspace, under_way[0])
+    for one in family:
+        if one is job or job.state == "succeeded":  # what comes after is of interest once it can start
+            _state(workspace, one)
+    if len(family) == 1:
+        _result(job)
+    elif job.state == "succeeded":
+        _result(family[1])
     metrics = pd.DataFrame(read_metrics(workspace, job_id))
     if not metrics.empty:
         last = metrics.iloc[-1]
@@ -89,15 +108,24 @@ def _panel(workspace: Workspace, job_id: str, was_active: bool) -> None:
             config={"displayModeBar": False},
             alt="Loss, share of tokens aligned to old, divergence and accuracy over the training steps",
         )
-    log = workspace.path(f"jobs/{job_id}/log.txt")
-    if log.is_file() and log.stat().st_size:
+    log = log_tail(workspace.path(f"jobs/{job_id}/log.txt")) or job.log_tail
+    if log:
         with st.expander("Log"):
-            st.code(end_of(log), language=None)
+            st.code(log, language=None)
+    with st.expander("History"):
+        st.dataframe(
+            _events(workspace, job_id), hide_index=True, height="content", alt="What happened to this job, oldest first"
+        )
 
 
-def _state(job: Job) -> None:
+def _state(workspace: Workspace, job: Job) -> None:
     st.markdown(f"**{_MARKS[job.state]}** · {plain(job.title)}")
     progress = job.progress
+    if job.state == "queued":
+        waits = [before for before in jobs_before(workspace, job.id) if before.state != "succeeded"]
+        if waits:
+            st.caption(plain(f"Starts after: {'; '.join(before.title for before in waits)}"))
+            return
     if job.state in ACTIVE:
         if not progress:
             st.progress(0.0, text="Waiting for the worker …" if job.state == "queued" else "Starting …")
@@ -111,8 +139,6 @@ def _state(job: Job) -> None:
             elapsed = time.time() - progress["since"]
             text += f" · about {duration(elapsed / steps * (progress['total'] - progress['done']))} left"
         st.progress(share, text=plain(text))
-    elif job.state == "succeeded":
-        _result(job)
     elif job.error and job.state == "cancelled":  # as was asked for
         st.info(plain(job.error), icon=":material/info:")
     elif job.error:
@@ -121,7 +147,11 @@ def _state(job: Job) -> None:
 
 def _result(job: Job) -> None:
     result = job.result or {}
-    if "version" not in result:
+    if "table" in result:
+        st.dataframe(pd.DataFrame(result["table"]), hide_index=True, height="content", alt=job.title)
+        if st.button("See it in Masking", key=f"open_masking_{job.id}", icon=":material/tune:"):
+            go("masking", _picks(result))
+    if "version" not in result or "runs" not in result:
         return
     st.success(f"Trained and evaluated: {plain(result['version'])}", icon=":material/check_circle:")
     left, right, _ = st.columns([1, 1, 2])
@@ -133,6 +163,19 @@ def _result(job: Job) -> None:
 
 def _picks(result: dict[str, Any]) -> dict[str, str]:
     return {key: result[key] for key in ("old", "new", "dataset", "split")}
+
+
+def _events(workspace: Workspace, job_id: str) -> pd.DataFrame:
+    rows = [
+        {
+            "when": event.at.strftime("%Y-%m-%d %H:%M:%S UTC"),
+            "what": event.what,
+            "detail": event.detail,
+            "worker": event.worker or "–",
+        }
+        for event in history(workspace, job_id)
+    ]
+    return pd.DataFrame(rows, columns=["when", "what", "detail", "worker"])
 
 
 def _table(jobs: list[Job]) -> pd.DataFrame:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 import streamlit as st
 
-from muscle_core.jobs import ensure_worker
+from muscle_core.jobs import ensure_worker, log_tail
 from muscle_core.store import Job, Workspace
 
 _LOOK_SECONDS = 10.0
 _PATIENCE_SECONDS = 30.0
 _LAST_LOOK = "_last_look_for_a_worker"
-_LOG_BYTES = 65_536
-_LOG_LINES = 200
 
 
 def keep_worker(workspace: Workspace, job: Job) -> None:
@@ -28,11 +25,4 @@ def keep_worker(workspace: Workspace, job: Job) -> None:
     log = workspace.path("worker.log")
     if job.state == "queued" and waiting > _PATIENCE_SECONDS and log.is_file() and log.stat().st_size:
         with st.expander("The job still waits. End of the worker's log:"):
-            st.code(end_of(log), language=None)
-
-
-def end_of(log: Path) -> str:
-    """The last 200 lines of a log, without reading all of it."""
-    with log.open("rb") as stream:
-        stream.seek(max(0, log.stat().st_size - _LOG_BYTES))
-        return "\n".join(stream.read().decode(errors="replace").splitlines()[-_LOG_LINES:])
+            st.code(log_tail(log), language=None)

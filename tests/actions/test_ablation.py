@@ -16,8 +16,8 @@ from muscle_core.actions.run_job import run_job
 from muscle_core.actions.train import read_metrics, train_compat, train_task
 from muscle_core.compat.config import CompatConfig, TaskConfig
 from muscle_core.errors import Cancelled, ConfigError, JobError
-from muscle_core.jobs import get_job, list_jobs, request_cancel
-from muscle_core.jobs.queue import claim
+from muscle_core.jobs import Slots, get_job, list_jobs, request_cancel
+from muscle_core.jobs.leases import claim
 from muscle_core.store import Workspace, get_dataset, get_version, list_training_runs
 
 FAST = {"steps": 3, "batch_size": 4, "warmup_steps": 0, "lora_rank": 2, "lora_alpha": 4}
@@ -42,7 +42,7 @@ def compat_runs(workspace: Workspace) -> list[tuple[str | None, int]]:
 def run_queued(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Run all queued jobs here, as the worker's child does; returns their ids."""
     ran = []
-    while (job := claim(workspace, "test")) is not None:
+    while (job := claim(workspace, "test", "here", Slots())) is not None:
         monkeypatch.setenv("MUSCLE_JOB_TOKEN", str(job.token))
         assert run_job(workspace, job.id) == "succeeded", get_job(workspace, job.id).error
         ran.append(job.id)

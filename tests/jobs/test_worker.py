@@ -16,7 +16,18 @@ from helpers import worker_pids
 from muscle_core.actions.train import train_task
 from muscle_core.compat.config import CompatConfig, TaskConfig
 from muscle_core.errors import JobError, ModelError
-from muscle_core.jobs import ensure_worker, get_job, list_jobs, queue, request_cancel, run_worker, submit, worker_alive
+from muscle_core.jobs import (
+    Slots,
+    Work,
+    ensure_worker,
+    get_job,
+    leases,
+    list_jobs,
+    request_cancel,
+    run_worker,
+    submit,
+    worker_alive,
+)
 from muscle_core.store import Workspace, get_version, list_runs, list_versions
 
 FAST = {"batch_size": 4, "warmup_steps": 0, "lora_rank": 2, "lora_alpha": 4}
@@ -69,7 +80,8 @@ def test_an_evaluation_job_keeps_to_its_options(ready: Workspace) -> None:
 
 
 def test_a_refusal_in_the_child_becomes_the_jobs_message(ready: Workspace) -> None:
-    job_id = submit(ready, "evaluate", "t", {"versions": ["gone"], "dataset": "choice", "split": "test", "limit": None})
+    payload = {"versions": ["gone"], "dataset": "choice", "split": "test", "limit": None}
+    job_id = submit(ready, Work("evaluate", "t", payload))
     run_worker(ready, once=True)
     job = get_job(ready, job_id.job_id)
     assert job.state == "failed"
@@ -78,7 +90,7 @@ def test_a_refusal_in_the_child_becomes_the_jobs_message(ready: Workspace) -> No
 
 
 def test_a_bug_in_the_child_keeps_its_traceback(ready: Workspace) -> None:
-    job_id = submit(ready, "no-such-kind", "t", {}).job_id
+    job_id = submit(ready, Work("no-such-kind", "t", {})).job_id
     run_worker(ready, once=True)
     job = get_job(ready, job_id)
     assert job.state == "failed"
@@ -138,4 +150,4 @@ def test_nothing_is_queued_where_the_inputs_cannot_be_used(ready: Workspace) -> 
     with pytest.raises(ModelError, match="same version"):
         submit_compat(ready, "task-new", "task-new", "choice", CompatConfig())
     assert list_jobs(ready) == []
-    assert queue.claim(ready, "w") is None
+    assert leases.claim(ready, "w", "here", Slots()) is None
