@@ -130,6 +130,7 @@ def _run(workspace: Workspace, process: JobProcess) -> str:
     except Cancelled as error:
         print(error, flush=True)
         if process.word != "gone" and not get_job(workspace, job.id).cancel_requested:
+            process.flush()
             return _told(partial(give_back, workspace, job.id, process.token, str(error)))
         return _ended(workspace, process, "cancelled", error=str(error))
     except MuscleError as error:
