@@ -38,6 +38,8 @@ class Submitted(NamedTuple):
 def submit_ablation(workspace: Workspace, request: AblationRequest) -> Submitted:
     """Queue what an ablation lacks: for each cell a training and its evaluation, and a table after all of them.
 
+    The old and the new version are evaluated too where they were not.
+
     A training that was cancelled or lost is resumed, and goes on from its last checkpoint; what is trained but not
     evaluated is only evaluated. The trainings share what the teachers say about the samples: the first one asks them.
 
@@ -59,6 +61,10 @@ def submit_ablation(workspace: Workspace, request: AblationRequest) -> Submitted
         works += _works(plan, cell)
         last.append(len(works) - 1)
     if missing:
+        for version in (plan.old, plan.new):
+            if latest_run(workspace, version, plan.dataset, plan.test_split) is None:
+                last.append(len(works))
+                works.append(evaluation_work([version.name], plan.dataset.name, split=plan.test_split))
         title = f"Table of the strategies for {request.old} → {request.new} on {request.dataset}"
         works.append(Work("compare_ablation", title, {"request": request.as_dict()}, needs=last, slot="cpu"))
         queued = submit_all(workspace, works)

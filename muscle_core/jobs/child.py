@@ -69,6 +69,9 @@ class JobProcess:
         """Stop renewing the lease; the job's end is in the queue."""
         self._over.set()
         self.line("end")
+        self._lines.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def should_stop(self) -> bool:
         """Whether to stop at this step. Waits while it is not certain that the job is still ours."""

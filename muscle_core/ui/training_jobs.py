@@ -48,7 +48,9 @@ def show(workspace: Workspace) -> None:
         st.info("Nothing has been started yet.", icon=":material/info:")
         return
     by_id = {job.id[:8]: job for job in jobs}
-    running = next((job for job in jobs if job.state in ("running", "cancelling")), jobs[0])
+    # What runs, else what could start, else the newest.
+    under_way = [job for job in jobs if job.state in ACTIVE]
+    running = min(under_way, key=lambda job: (job.state == "queued", "after" in job.payload), default=jobs[0])
     restore(JOB_KEY, running.id[:8], lambda key: key in by_id)
     picked = st.selectbox(
         "Job",

@@ -63,12 +63,16 @@ def test_submitted_trainings_run_share_the_teachers_and_are_not_repeated(
     again = submit_ablation(trained, AblationRequest(*PAIR, CONFIG, **wanted))
     assert [one.job_id for one in again.submissions] == [one.job_id for one in submitted.submissions]
     assert not any(one.is_new for one in again.submissions)
-    assert len(run_queued(trained, monkeypatch)) == 3
+    assert (
+        len(run_queued(trained, monkeypatch)) == 9
+    )  # three trainings, evaluations of these and of both versions, one table
+    table = next(job for job in list_jobs(trained) if job.kind == "compare_ablation").result["table"]
+    assert [row["seeds"] for row in table] == ["–", "0, 1", "0, 1"]
     assert len([path for path in trained.path("teachers").iterdir() if path.is_dir()]) == 2  # one a teacher, for all
     assert len(compat_runs(trained)) == 4
     last = submit_ablation(trained, AblationRequest(*PAIR, CONFIG, **wanted))
     assert (last.submissions, len(last.there)) == ([], 4)
-    assert len(list_jobs(trained)) == 3
+    assert len(list_jobs(trained)) == 9
 
 
 def test_other_options_splits_and_rows_are_other_trainings(trained: Workspace) -> None:
@@ -91,7 +95,7 @@ def test_what_is_trained_but_not_evaluated_is_only_evaluated(
 ) -> None:
     train_compat(trained, *PAIR, CONFIG)
     submit_ablation(trained, AblationRequest(*PAIR, CONFIG, strategies=["token_correctness"], seeds=[0]))
-    assert [job.kind for job in list_jobs(trained)] == ["evaluate"]
+    assert [job.kind for job in list_jobs(trained)] == ["compare_ablation", *["evaluate"] * 3]
     run_queued(trained, monkeypatch)
     plan = plan_ablation(trained, AblationRequest(*PAIR, CONFIG, strategies=["token_correctness"], seeds=[0]))
     assert plan.cells[0].evaluated
@@ -104,7 +108,8 @@ def test_a_cancelled_job_is_resumed_rather_than_begun_anew(trained: Workspace, m
     assert plan_ablation(trained, AblationRequest(*PAIR, CONFIG, **wanted)).cells[0].is_missing
     second = submit_ablation(trained, AblationRequest(*PAIR, CONFIG, **wanted)).submissions[0]
     assert second == (first.job_id, True)
-    assert run_queued(trained, monkeypatch) == [first.job_id]
+    assert run_queued(trained, monkeypatch)[0] == first.job_id
+    assert [job.state for job in list_jobs(trained)] == ["succeeded"] * 5
 
 
 def test_all_problems_are_told_at_once_and_nothing_is_queued(trained: Workspace) -> None:

@@ -13,7 +13,7 @@ from muscle_core.actions.evaluate import evaluate
 from muscle_core.actions.train import train_task
 from muscle_core.compat.config import CompatConfig, TaskConfig
 from muscle_core.jobs import list_jobs, request_cancel
-from muscle_core.store import Workspace
+from muscle_core.store import Job, Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = {"steps": 2, "batch_size": 4, "warmup_steps": 0, "lora_rank": 2, "lora_alpha": 4}
@@ -49,6 +49,10 @@ def press(app: AppTest, label: str) -> AppTest:
     return app
 
 
+def trainings(workspace: Workspace) -> list[Job]:
+    return [job for job in list_jobs(workspace) if job.kind == "train_compat"]
+
+
 def captions(app: AppTest) -> str:
     return "\n".join(str(element.value) for element in app.caption).replace("\\", "")
 
@@ -62,12 +66,13 @@ def test_what_is_missing_is_queued_once_and_its_state_shown(pair: Workspace) -> 
     assert set(table["seed 1"]) == {"to be trained"}
     assert "4 trainings: 0 there, 0 under way, 4 missing." in captions(app)
     press(app, "Queue what is missing (4)")
-    assert [job.state for job in list_jobs(pair)] == ["queued"] * 4
-    assert {job.payload["options"]["strategy"] for job in list_jobs(pair)} == {"token_correctness", "always_old"}
+    assert [job.kind for job in list_jobs(pair)].count("evaluate") == 4
+    assert [job.state for job in trainings(pair)] == ["queued"] * 4
+    assert {job.payload["options"]["strategy"] for job in trainings(pair)} == {"token_correctness", "always_old"}
     assert set(app.dataframe[-1].value["seed 0"]) == {"○ queued"}
     assert "0 there, 4 under way, 0 missing" in captions(app)
     assert next(b for b in app.button if b.label.startswith("Queue what")).disabled
-    request_cancel(pair, list_jobs(pair)[0].id)
+    request_cancel(pair, trainings(pair)[0].id)
     app.run()
     assert "◼ cancelled, to be resumed" in app.dataframe[-1].value["seed 1"].tolist()
     press(app, "Cancel these jobs (3)")
@@ -118,7 +123,7 @@ def test_the_form_hands_on_its_advanced_options(pair: Workspace) -> None:
     field("Gradient checkpointing").set_value(True)
     field("Ask the teachers once").set_value(False)
     press(app, "Start training")
-    options = list_jobs(pair)[0].payload["options"]
+    options = trainings(pair)[0].payload["options"]
     changed = {"cross_entropy_weight": 0.5, "checkpoint_every": 7, "truncate": True, "gradient_checkpointing": True}
     from muscle_core.actions.presets import compat_preset
 
@@ -130,7 +135,8 @@ def test_the_form_hands_on_its_advanced_options(pair: Workspace) -> None:
 
 def test_a_cancelled_job_can_be_resumed_on_the_page(pair: Workspace) -> None:
     app = press(opened("training"), "Start training")
-    request_cancel(pair, list_jobs(pair)[0].id)
+    request_cancel(pair, trainings(pair)[0].id)
     app.run()
+    assert {job.state for job in list_jobs(pair)} == {"cancelled"}
     press(app, "Resume this job")
-    assert [job.state for job in list_jobs(pair)] == ["queued"]
+    assert [job.state for job in list_jobs(pair)] == ["queued", "queued"]

@@ -102,7 +102,8 @@ def test_a_double_click_queues_one_job(small: Workspace, monkeypatch: pytest.Mon
     for _ in range(2):
         next(button for button in app.button if button.label == "Start training").click().run()
         assert not app.exception
-    assert [job.state for job in list_jobs(small)] == ["queued"]
+    assert sorted(job.kind for job in list_jobs(small)) == ["evaluate", "train_compat"]
+    assert {job.state for job in list_jobs(small)} == {"queued"}
 
 
 def test_text_from_data_is_never_interpreted() -> None:
