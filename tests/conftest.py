@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from helpers import choice_rows, make_tiny_base, worker_pids
+from postgres import PostgresCluster, fresh_database
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -83,46 +84,16 @@ def postgres_bin() -> Path:
 @pytest.fixture(scope="session")
 def _postgres_server(postgres_bin: Path):
     """A PostgreSQL cluster of our own on loopback, run by a user that is not root."""
-    import socket
-    import subprocess
-    import tempfile
-
-    # Not below pytest's own temporary folder: another pytest session of this user closes that to other users.
-    folder = Path(tempfile.mkdtemp(prefix="muscle-postgres-"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    prefix: list[str] = []
-    if os.geteuid() == 0:
-        # PostgreSQL refuses to run as root; its package brings a user.
-        shutil.chown(folder, "postgres")
-        prefix = ["runuser", "-u", "postgres", "--"]
-
-    def run(*command: str) -> None:
-        subprocess.run([*prefix, *command], check=True, stdout=subprocess.DEVNULL, cwd="/")
-
-    data = folder / "data"
-    run(str(postgres_bin / "initdb"), "-D", str(data), "-U", "muscle", "--auth=trust", "--no-sync")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-    run(str(postgres_bin / "pg_ctl"), "-D", str(data), "-o", options, "-w", "-l", str(folder / "log"), "start")
-    yield f"postgresql+psycopg://muscle@127.0.0.1:{port}"
-    run(str(postgres_bin / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
-    shutil.rmtree(folder)
+    cluster = PostgresCluster(postgres_bin)
+    cluster.start()
+    yield cluster.server_url
+    cluster.remove()
 
 
 @pytest.fixture
-def postgres_url(_postgres_server: str, tmp_path: Path):
+def postgres_url(_postgres_server: str) -> str:
     """URL of a fresh database on the session's PostgreSQL server."""
-    import uuid
-
-    import sqlalchemy as sa
-
-    name = f"t{uuid.uuid4().hex}"
-    server = sa.create_engine(f"{_postgres_server}/postgres", isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    server.dispose()
-    return f"{_postgres_server}/{name}"
+    return fresh_database(_postgres_server)
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ def _engine(url: str | sa.URL) -> sa.Engine:
     except (sa.exc.ArgumentError, ImportError) as error:
         raise StoreError(
             f"{DATABASE_VARIABLE} cannot be used: {error}. Write it as postgresql+psycopg://user:password@host/name "
-            "and install psycopg."
+            "and install psycopg (pip install -r requirements-postgres.txt)."
         ) from error
     engine = sa.create_engine(url, connect_args={"timeout": 30})
     sa.event.listen(engine, "connect", _configure_sqlite)
