@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from muscle_core.errors import Cancelled, MuscleError, StoreError
 from muscle_core.jobs import JobProcess, finish, get_job, give_back, jobs_before, log_tail
 from muscle_core.jobs.advice import advice
+from muscle_core.jobs.run_lock import REFUSED
 from muscle_core.store import Job, Workspace
 
 _RETRY_SECONDS = 1.0
@@ -168,5 +169,15 @@ def _told(tell: Callable[[], str | None]) -> str:
             time.sleep(_RETRY_SECONDS)
 
 
+def main(job_id: str) -> int:
+    """Exit code of this process: 0 as it should be, 1 an end that is no success, 75 "try again in a moment"."""
+    try:
+        workspace = Workspace.open()
+    except StoreError as error:  # the worker that claimed the job could open it, so this will pass
+        print(error, flush=True)
+        return REFUSED
+    return 0 if run_job(workspace, job_id) in ("succeeded", "queued", "gone") else 1
+
+
 if __name__ == "__main__":
-    sys.exit(0 if run_job(Workspace.open(), sys.argv[1]) in ("succeeded", "queued", "gone") else 1)
+    sys.exit(main(sys.argv[1]))

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from muscle_core.errors import ConfigError
-from muscle_core.jobs.queue import FINAL, add_event, cancel_blocked, is_ready
-from muscle_core.store.tables import Job, new_id, now
+from muscle_core.jobs.queue import FINAL, RESUMABLE, add_event, cancel_blocked, is_ready
+from muscle_core.store.tables import Job, JobNeed, new_id, now
 from muscle_core.store.workspace import Workspace
 
 LEASE_VARIABLE = "MUSCLE_LEASE_SECONDS"
@@ -45,6 +45,17 @@ def lease_seconds() -> float:
     if not 1 <= seconds <= 3600:
         raise ConfigError(f"{LEASE_VARIABLE} must be seconds from 1 to 3,600, got {text!r}.")
     return seconds
+
+
+def is_quiet(workspace: Workspace, *, take_over: bool = True) -> bool:
+    """Whether there is nothing to claim or settle: a look that locks nothing, for the many times when that is so."""
+    with workspace.reading() as session:
+        waiting = sa.or_(is_ready(), _needs_one_that_failed())
+        open_jobs = sa.and_(Job.state == "queued", waiting)
+        if take_over:
+            over = _is_over(session, _clock(session))
+            open_jobs = sa.or_(open_jobs, sa.and_(Job.state.in_(_RUNNING), over))
+        return session.scalar(sa.select(Job.id).where(open_jobs).limit(1)) is None
 
 
 def claim(workspace: Workspace, worker: str, machine: str, slots: Slots, *, take_over: bool = True) -> Job | None:
@@ -247,6 +258,16 @@ def adopt(workspace: Workspace, job: Job, worker: str) -> bool:
             return False
         add_event(session, job.id, "adopted", f"its process lived on without {job.worker}", worker)
         return True
+
+
+def _needs_one_that_failed() -> sa.ColumnElement[bool]:
+    needed = sa.orm.aliased(Job)
+    return (
+        sa.select(JobNeed.job_id)
+        .join(needed, needed.id == JobNeed.needed_id)
+        .where(JobNeed.job_id == Job.id, needed.state.in_(RESUMABLE))
+        .exists()
+    )
 
 
 def _ours(job_id: str, token: str | None) -> sa.ColumnElement[bool]:

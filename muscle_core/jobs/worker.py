@@ -103,6 +103,7 @@ def run_worker(
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(f"a worker's name is 1 to 60 letters, digits, '.', '_' or '-', got {name!r}.")
+    leases.lease_seconds()  # refused here rather than in the middle of a job
     slots = slots or machine_slots()
     if slots.cpu < 0 or slots.gpu < 0 or not sum(slots):
         raise ConfigError(f"a worker needs at least one slot, got {slots.cpu} for processors and {slots.gpu} for GPUs.")
@@ -197,6 +198,8 @@ class _Worker:
             self._adopt()
         # After a time without the database all leases seem to be over; their owners get one lease to renew them.
         sure = now - self._without_database > leases.lease_seconds()
+        if leases.is_quiet(self.workspace, take_over=sure):
+            return False
         if sure:
             settled = leases.settle(self.workspace)
             if settled:

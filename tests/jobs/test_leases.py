@@ -253,6 +253,27 @@ def test_a_submission_is_all_or_nothing(store: Workspace) -> None:
     assert queue.list_jobs(store) == []
 
 
+def test_a_look_tells_when_there_is_nothing_to_do(store: Workspace) -> None:
+    _wait_out_the_start(store)
+    assert leases.is_quiet(store)
+    first, second = (
+        one.job_id
+        for one in queue.submit_all(
+            store, [Work("evaluate", "t", {"name": 1}), Work("evaluate", "t", {"name": 2}, needs=(-1,))]
+        )
+    )
+    assert not leases.is_quiet(store)
+    job = _claimed(store)
+    assert leases.is_quiet(store)  # the second waits for the first
+    _expire(store)
+    assert not leases.is_quiet(store)
+    assert leases.is_quiet(store, take_over=False)
+    leases.finish(store, job.id, job.token, "succeeded")
+    assert not leases.is_quiet(store)
+    assert _claimed(store).id == second
+    assert first == job.id
+
+
 def test_one_of_two_workers_adopts(store: Workspace) -> None:
     _submit(store, 1)
     job = _claimed(store)

@@ -44,6 +44,17 @@ def test_eight_clicks_at_once_are_one_job(store: Workspace) -> None:
     assert sum(result.is_new for result in results) == 1
 
 
+def test_ten_double_submissions_are_ten_jobs_each_with_its_evaluation(store: Workspace) -> None:
+    def submit(number: int) -> list[queue.Submission]:
+        train, evaluate = Work("train_compat", "t", {"a": number}), Work("evaluate", "e", {"a": number}, needs=(-1,))
+        return queue.submit_all(store, [train, evaluate])
+
+    numbers = iter([*range(10), *range(10)])
+    results = _in_threads(20, lambda: submit(next(numbers)))
+    assert sum(one.is_new for pair in results for one in pair) == 20
+    assert sorted(job.kind for job in queue.list_jobs(store)) == ["evaluate"] * 10 + ["train_compat"] * 10
+
+
 def test_other_work_is_another_job_and_finished_work_may_be_submitted_again(store: Workspace) -> None:
     first = _submit(store, {"a": 1})
     assert _submit(store, {"a": 2}).is_new
