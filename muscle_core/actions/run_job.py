@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from muscle_core.errors import Cancelled, MuscleError
 from muscle_core.jobs import TOKEN_VARIABLE, finish, get_job, write_progress
 from muscle_core.store import Workspace
+from muscle_core.store.database import DatabaseRefused
 
 _WRITE_SECONDS = 0.5
 
@@ -41,7 +42,7 @@ class _Progress:
         progress = {"stage": stage, "done": done, "total": total, **facts}
         try:
             still_ours = write_progress(self.workspace, self.job_id, self.token, progress)
-        except sa.exc.OperationalError:
+        except (sa.exc.OperationalError, DatabaseRefused):
             return  # progress is for the eye; the work goes on
         # Given up as lost (its worker died) or taken over: whoever has it now must not be disturbed.
         self.stop_requested |= not still_ours

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from muscle_core.errors import JobError
 from muscle_core.jobs import queue
+from muscle_core.store.database import DatabaseRefused
 from muscle_core.store.tables import Job
 from muscle_core.store.workspace import HOME_VARIABLE, Workspace
 
@@ -104,8 +105,8 @@ def run_worker(workspace: Workspace, *, idle_exit: float | None = None, once: bo
                     _run_job(workspace, job, lambda: stopping)
                     jobs_run, idle_since = jobs_run + 1, time.monotonic()
                     continue
-            except sa.exc.OperationalError as error:
-                print(f"the database does not answer, trying again: {error.orig}", flush=True)
+            except (sa.exc.OperationalError, DatabaseRefused) as error:
+                print(f"the database does not answer, trying again: {error}", flush=True)
             if once or (idle_exit is not None and time.monotonic() - idle_since > idle_exit):
                 break
             time.sleep(POLL_SECONDS)
@@ -129,7 +130,7 @@ def _run_job(workspace: Workspace, job: Job, worker_stops: Callable[[], bool]) -
         time.sleep(POLL_SECONDS)
         try:
             word = queue.beat(workspace, job)
-        except sa.exc.OperationalError:
+        except (sa.exc.OperationalError, DatabaseRefused):
             continue  # the database is busy or away for a moment; the child goes on
         wants_stop = word != "go" or worker_stops()
         if wants_stop and asked_at is None:
