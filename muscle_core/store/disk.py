@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple
@@ -77,23 +77,43 @@ def size_of(place: Path) -> tuple[int, int]:
 
 def last_change(place: Path) -> float:
     """When something at or below a path was last written (seconds since the epoch)."""
-    times = [0.0]
+    return max((stat.st_mtime for stat in _stats(place)), default=0.0)
+
+
+def last_use(store: Path) -> float:
+    """When a teacher store was last written, or its states read, as far as the file system records that."""
+    read = [file.stat().st_atime for file in store.glob("*.npy")]
+    return max([last_change(store), *read])
+
+
+def _stats(place: Path) -> Iterator[os.stat_result]:
     for file in (place, *(place.rglob("*") if place.is_dir() else ())):
-        try:
-            times.append(file.lstat().st_mtime)
-        except OSError:
-            continue
-    return max(times)
+        with contextlib.suppress(OSError):
+            yield file.lstat()
 
 
-def referred_paths(connection: sa.Connection, home: Path) -> set[str]:
-    """Every path in the workspace that a row refers to, relative to it."""
-    columns = (Dataset.path, EvaluationRun.path, TrainingRun.metrics_path, ModelVersion.adapter)
-    texts = [text for column in columns for text in connection.scalars(sa.select(column)) if text]
-    # A base that is not an absolute path is a hub id.
-    texts += [text for text in connection.scalars(sa.select(ModelVersion.base)) if text and Path(text).is_absolute()]
-    paths = {inside_path(text, home) for text in texts}
-    return {path for path in paths if path is not None}
+def referred_paths(connection: sa.Connection, home: Path, gone: Collection[str] = ()) -> set[str]:
+    """Every path in the workspace that a row refers to, relative to it.
+
+    Args:
+        connection: the database.
+        home: folder of the workspace.
+        gone: ids of rows that do not count.
+    """
+    columns = (
+        (Dataset.id, Dataset.path),
+        (EvaluationRun.id, EvaluationRun.path),
+        (TrainingRun.id, TrainingRun.metrics_path),
+        (ModelVersion.id, ModelVersion.adapter),
+        (ModelVersion.id, ModelVersion.base),
+    )
+    found = set()
+    for identity, column in columns:
+        for row_id, text in connection.execute(sa.select(identity, column)):
+            # A base that is not an absolute path is a hub id.
+            if text and row_id not in gone and (column is not ModelVersion.base or Path(text).is_absolute()):
+                found.add(inside_path(text, home))
+    return {path for path in found if path is not None}
 
 
 def inside_path(text: str, home: Path) -> str | None:
@@ -169,7 +189,7 @@ def _unnamed(entry: Path, names: dict[str, tuple[str, str]]) -> tuple[str, str]:
     return f"left over in {top}", ""
 
 
-@contextmanager
+@contextlib.contextmanager
 def keeping_files(workspace: Workspace) -> Iterator[None]:
     """Keep other processes on this machine from deleting files, as long as this one copies or deletes some.
 
