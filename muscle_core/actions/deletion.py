@@ -112,7 +112,7 @@ def delete(workspace: Workspace, kind: str, name: str, *, with_dependents: bool 
                 )
             if plan.dependents and not with_dependents:
                 raise StoreError(
-                    f"{plan.target} is not deleted, because {len(plan.dependents):,} objects depend on it: "
+                    f"{plan.target} is not deleted, because others depend on it ({len(plan.dependents):,}): "
                     f"{_listed(plan.dependents)}. Delete them first, or all together with --with-dependents."
                 )
             _delete_rows(session, plan)
@@ -152,7 +152,8 @@ def _find(workspace: Workspace, kind: str, name: str) -> Any:
         found = list(session.scalars(sa.select(table).where(table.id.startswith(name, autoescape=True)).limit(2)))
     if len(found) != 1 or not name:
         many = "several begin" if len(found) > 1 else "none begins"
-        raise StoreError(f"no {kind} {name!r}: {many} so. `python -m muscle_core {kind}s list` shows their ids.")
+        how = "Name the version that it made" if kind == "training" else "See python -m muscle_core runs list"
+        raise StoreError(f"no {kind} {name!r}: {many} so. {how}.")
     return found[0]
 
 

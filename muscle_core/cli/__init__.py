@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 
+import sqlalchemy as sa
 import typer
 
-from muscle_core.cli import evaluate, jobs, library, recipes, train
+from muscle_core.cli import evaluate, jobs, library, recipes, train, workspace
 from muscle_core.errors import MuscleError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -22,6 +23,9 @@ app.add_typer(library.runs_app, name="runs")
 app.add_typer(jobs.jobs_app, name="jobs")
 app.add_typer(jobs.app)
 app.add_typer(recipes.app)
+app.add_typer(workspace.workspace_app, name="workspace")
+app.add_typer(workspace.delete_app, name="delete")
+app.add_typer(workspace.app)
 
 
 def main() -> None:
@@ -33,4 +37,7 @@ def main() -> None:
         app()
     except (MuscleError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except sa.exc.OperationalError as error:  # locked for long, or its server is away
+        print(f"error: the workspace database does not answer: {error.orig}", file=sys.stderr)
         sys.exit(2)

@@ -75,6 +75,15 @@ def size_of(place: Path) -> tuple[int, int]:
     return len(sizes), sum(sizes)
 
 
+def size_text(size: float) -> str:
+    """Bytes for people."""
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
+        size /= 1024
+    return f"{size:,.1f} GiB"
+
+
 def last_change(place: Path) -> float:
     """When something at or below a path was last written (seconds since the epoch)."""
     return max((stat.st_mtime for stat in _stats(place)), default=0.0)

@@ -59,7 +59,7 @@ def test_a_trained_version_goes_with_its_training_job_adapter_and_answers(full: 
     assert plan.paths == [f"adapters/{TRAINING}", "answers/of-compat", f"jobs/{TRAINING}", f"predictions/{run}"]
     before = tree(full.home)
     assert plan.size == sum(len(text) for path, text in before.items() if path.startswith(tuple(plan.paths)))
-    with pytest.raises(StoreError, match=r"1 objects depend on it: run .*compat on choice, test.*--with-dependents"):
+    with pytest.raises(StoreError, match=r"others depend on it \(1\): run .*compat on choice, test.*--with-dependents"):
         delete(full, "version", "compat")
     assert tree(full.home) == before
     assert names(full) == ["compat", "new", "old"]
