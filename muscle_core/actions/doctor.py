@@ -22,15 +22,16 @@ from muscle_core.jobs import worker_alive
 from muscle_core.jobs.queue import LEASE_SECONDS
 from muscle_core.paths import reason
 from muscle_core.store import Job, Workspace
-from muscle_core.store.database import DATABASE_FILE
+from muscle_core.store.database import DATABASE_FILE, engine_of
 from muscle_core.store.disk import referred_paths, size_text
-from muscle_core.store.migrate import current_revision
+from muscle_core.store.migrate import check_revision, current_revision
 from muscle_core.store.workspace import database_url, home_folder
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 _PACKAGES = ("torch", "transformers", "peft", "streamlit", "pandas", "pyarrow", "SQLAlchemy", "alembic")
 _REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements.txt"
 _LOW_BYTES, _VERY_LOW_BYTES = 5 * 2**30, 200 * 2**20
+_NONE = "none yet; it is made at first use"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -58,12 +59,10 @@ def examine(home: str | Path | None = None) -> list[Finding]:
     except MuscleError as error:
         return [*findings, Finding(PROBLEM, "workspace", str(error), "Set MUSCLE_HOME to a folder.")]
     findings += _guarded("workspace", lambda: _folder(folder))
-    findings += _guarded("database", lambda: _database(folder))
-    if folder.is_dir() and (database_url() is not None or (folder / DATABASE_FILE).is_file()):
-        try:
-            workspace = Workspace.open(folder)
-        except MuscleError:
-            return findings  # the database's line tells why
+    database = _guarded("database", lambda: _database(folder))
+    findings += database
+    if folder.is_dir() and all(finding.level != PROBLEM and finding.found != _NONE for finding in database):
+        workspace = Workspace.open(folder)
         try:
             for what, look in (("worker", _worker), ("jobs", _jobs), ("files", _files), ("clean-up", _orphans)):
                 findings += _guarded(what, lambda look=look: look(workspace))  # type: ignore[misc]
@@ -78,6 +77,9 @@ def _guarded(what: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
         return list(look())
     except MuscleError as error:
         return [Finding(PROBLEM, what, str(error))]
+    except sa.exc.DBAPIError as error:
+        advice = "Check MUSCLE_DATABASE_URL and its server, or the file."
+        return [Finding(PROBLEM, what, f"no answer: {first_line(error.orig or error)}", advice)]
     except Exception as error:
         return [Finding(PROBLEM, what, f"{type(error).__name__}: {first_line(error)}", "Look at this part by hand.")]
 
@@ -146,33 +148,42 @@ def _folder(folder: Path) -> Iterator[Finding]:
 
 
 def _database(folder: Path) -> Iterator[Finding]:
-    file = folder / DATABASE_FILE
-    if database_url() is None and not file.is_file():
-        yield Finding(OK, "database", f"none yet; {file} is made at first use")
+    url, file = database_url(), folder / DATABASE_FILE
+    if url is None and not file.is_file():
+        yield Finding(OK, "database", _NONE)
         return
-    workspace = Workspace.open(folder)  # what is wrong with it is raised
+    read_only = None
+    if url is None:
+        workspace = Workspace.open(folder)  # what is wrong with it is raised
+        engine, read_only = workspace.engine, workspace.read_only
+    else:
+        engine = engine_of(url)
     try:
-        with workspace.engine.connect() as connection:
+        with engine.connect() as connection:
             revision = current_revision(connection)
-            answer = "ok"
-            if workspace.engine.dialect.name == "sqlite":
-                answer = str(connection.scalar(sa.text("PRAGMA quick_check(1)")))
+            answer = str(connection.scalar(sa.text("PRAGMA quick_check(1)"))) if url is None else "ok"
     finally:
-        workspace.close()
-    kind = workspace.engine.dialect.name
+        engine.dispose()
+    if revision is None:
+        yield Finding(OK, "database", _NONE)
+        return
+    check_revision(engine, revision)
+    kind = engine.dialect.name
     if answer != "ok":
         advice = "Restore a backup: python -m muscle_core workspace restore FILE --home FOLDER"
         yield Finding(PROBLEM, "database", f"{kind}, damaged: {answer}", advice)
-    else:
-        yield Finding(OK, "database", f"{kind}, tables of revision {revision}, as this workbench")
-    if workspace.read_only is not None:
-        yield Finding(PROBLEM, "database", f"opened for reading only: {workspace.read_only}")
+        return
+    yield Finding(OK, "database", f"{kind}, tables of revision {revision}, as this workbench")
+    if read_only is not None:
+        yield Finding(WARNING, "database", f"opened for reading only: {read_only}")
 
 
 def _worker(workspace: Workspace) -> Iterator[Finding]:
     with workspace.reading() as session:
         queued = session.scalar(sa.select(sa.func.count()).select_from(Job).where(Job.state == "queued")) or 0
-    if worker_alive(workspace):
+    if workspace.read_only is not None:
+        yield Finding(WARNING, "worker", "none can work here: the workspace cannot be written")
+    elif worker_alive(workspace):
         yield Finding(OK, "worker", "one serves this workspace on this machine")
     elif queued:
         advice = "Start one: python -m muscle_core worker"

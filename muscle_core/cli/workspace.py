@@ -1,4 +1,4 @@
-"""Commands for the workspace as a whole: copy, back up, restore, migrate, look at the disk, clean up, delete, examine."""
+"""Commands for the whole workspace: copy, back up, restore, migrate, look at the disk, clean up, delete, examine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def workspace_copy(
     workspace = workspace_here()
     _warn_of_running_jobs(workspace)
     if "://" in to:
-        target = engine_of(to)
+        target = engine_of(to, "--to")
         try:
             counts = copy_database(workspace.engine, target)
         finally:

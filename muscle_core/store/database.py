@@ -54,8 +54,12 @@ def sqlite_url(file: Path) -> sa.URL:
     return sa.URL.create("sqlite", database=str(file))
 
 
-def engine_of(url: str | sa.URL) -> sa.Engine:
+def engine_of(url: str | sa.URL, named_by: str = DATABASE_VARIABLE) -> sa.Engine:
     """Connections to a database.
+
+    Args:
+        url: of the database.
+        named_by: what the user named it by, for the message.
 
     Raises:
         StoreError: the URL cannot be used.
@@ -65,7 +69,7 @@ def engine_of(url: str | sa.URL) -> sa.Engine:
             return sa.create_engine(url, pool_pre_ping=True)
     except (sa.exc.ArgumentError, ImportError) as error:
         raise StoreError(
-            f"{DATABASE_VARIABLE} cannot be used: {error}. Write it as postgresql+psycopg://user:password@host/name "
+            f"{named_by} cannot be used: {error}. Write it as postgresql+psycopg://user:password@host/name "
             "and install psycopg."
         ) from error
     engine = sa.create_engine(url, connect_args={"timeout": 30})
