@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from muscle_core.errors import Cancelled, MuscleError
 from muscle_core.jobs import TOKEN_VARIABLE, finish, get_job, write_progress
+from muscle_core.paths import system_text
 from muscle_core.store import Workspace
 from muscle_core.store.database import DatabaseRefused
 
@@ -128,9 +129,10 @@ def run_job(workspace: Workspace, job_id: str) -> str:
             return "cancelled"
         finish(workspace, job.id, token, "lost", error=f"the worker was stopped: {error} Submit the job again.")
         return "lost"
-    except MuscleError as error:
-        print(error, flush=True)
-        finish(workspace, job.id, token, "failed", error=str(error))
+    except (MuscleError, OSError) as error:
+        text = system_text(error) if isinstance(error, OSError) else str(error)
+        print(text, flush=True)
+        finish(workspace, job.id, token, "failed", error=text)
         return "failed"
     except Exception as error:
         traceback.print_exc()

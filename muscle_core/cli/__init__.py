@@ -13,6 +13,7 @@ import typer
 
 from muscle_core.cli import evaluate, jobs, library, recipes, train, workspace
 from muscle_core.errors import MuscleError
+from muscle_core.paths import system_text
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 app.add_typer(evaluate.app)
@@ -35,8 +36,11 @@ def main() -> None:
     """
     try:
         app()
-    except (MuscleError, OSError) as error:
+    except MuscleError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        print(f"error: {system_text(error)}", file=sys.stderr)
         sys.exit(2)
     except sa.exc.OperationalError as error:  # locked for long, or its server is away
         print(f"error: the workspace database does not answer: {error.orig}", file=sys.stderr)

@@ -54,14 +54,15 @@ class AnswerStore:
             StoreError: the folder cannot be made or written.
         """
         self.folder = folder
-        note = folder / _ASKED
+        note, partial = folder / _ASKED, folder / f"{uuid4().hex}.partial"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if asked is not None and not note.is_file():
-                partial = folder / f"{uuid4().hex}.partial"
                 partial.write_text(json.dumps(asked))
                 partial.replace(note)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise StoreError(f"the folder {folder} cannot be made or written: {reason(error)}.") from error
         self._remove_leftovers()
         self._shard_of: dict[str, Path] = {}

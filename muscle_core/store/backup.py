@@ -7,6 +7,7 @@ between, rows of each table). It can be opened with `tar --zstd`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -15,7 +16,6 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
@@ -107,7 +107,8 @@ def write_backup(workspace: Workspace, file: Path, *, teachers: bool = False) ->
             "another disk."
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
     return _described(file, header, manifest)
 
 
@@ -144,7 +145,7 @@ def _described(file: Path, header: dict[str, Any], manifest: dict[str, Any]) -> 
     return Backup(file, header["made"], header["home"], manifest["rows"], len(files) - 1, size, manifest["missing"])
 
 
-@contextmanager
+@contextlib.contextmanager
 def _writing(file: Path) -> Iterator[tarfile.TarFile]:
     with (
         file.open("wb") as raw,

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from muscle_core.errors import StoreError
+from muscle_core.paths import is_full
 
 DATABASE_VARIABLE = "MUSCLE_DATABASE_URL"
 DATABASE_FILE = "muscle.db"
@@ -25,7 +26,10 @@ def refusal(error: sa.exc.DBAPIError, engine: sa.Engine) -> DatabaseRefused | No
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the rest of the number tells details
     state = getattr(error.orig, "sqlstate", None)
     where = f"the workspace database {place_of(engine)}"
-    if code == sqlite3.SQLITE_FULL or state == "53100":
+    failed = code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+    # SQLite tells of a full disk by other names too, where it makes room for its log.
+    full = failed and engine.url.database is not None and is_full(Path(engine.url.database).parent)
+    if code == sqlite3.SQLITE_FULL or state == "53100" or full:
         return DatabaseRefused(
             f"{where} cannot be written: its disk is full. Nothing was changed. Make room (python -m muscle_core "
             "workspace gc lists what may go), then do it again."
@@ -35,7 +39,7 @@ def refusal(error: sa.exc.DBAPIError, engine: sa.Engine) -> DatabaseRefused | No
             f"{where} cannot be written: it can only be read here ({error.orig}). Check the rights of the file and how "
             "its disk is mounted."
         )
-    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+    if failed:
         return DatabaseRefused(
             f"{where} cannot be used: {error.orig}. Its disk is full, may not be written, or fails: look at its free "
             "space, its rights and the system's log."
