@@ -11,6 +11,7 @@ from helpers import choice_rows
 
 from muscle_core.actions.datasets import add_dataset_rows
 from muscle_core.actions.imports import import_predictions
+from muscle_core.compat.config import CompatConfig
 from muscle_core.interchange import ImportColumns
 from muscle_core.scoring.prediction import Answer
 from muscle_core.store import Job, ModelVersion, TrainingRun, Workspace, get_dataset, get_version
@@ -64,7 +65,9 @@ def furnish(workspace: Workspace, folder: Path) -> None:
                 id=TRAINING,
                 kind="compat",
                 seed=0,
-                options={"steps": 1},
+                options=CompatConfig().as_dict(),
+                strategy="token_correctness",
+                initialisation="new",
                 dataset_id=get_dataset(workspace, "choice").id,
                 split="train",
                 old_version_id="0" * 32,
@@ -72,10 +75,10 @@ def furnish(workspace: Workspace, folder: Path) -> None:
                 result_version_id="2" * 32,
                 job_id=TRAINING,
                 metrics_path=f"jobs/{TRAINING}/metrics.jsonl",
-                summary={"seconds": 1.0},
+                summary={"seconds": 1.0, "steps": 1, "loss": 0.5, "old_share": 0.25, "token_accuracy": 0.5},
             )
         )
-    write(workspace.home / "jobs" / TRAINING / "metrics.jsonl", '{"step": 1}\n')
+    write(workspace.home / "jobs" / TRAINING / "metrics.jsonl", "")
     write(workspace.home / "jobs" / TRAINING / "log.txt", "trained\n")
     checkpoint = workspace.home / "jobs" / TRAINING / "checkpoints" / "checkpoint-1"
     write(checkpoint / "optimizer.pt", "state")
