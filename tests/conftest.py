@@ -61,6 +61,22 @@ def _require(what: str, found: str | None, how: str) -> str:
     pytest.skip(message)
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path):
+    """A file system of 3 MiB of its own, which a test can fill or make read-only."""
+    import subprocess
+
+    folder = tmp_path / "small"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True, text=True
+    )
+    how = f"these tests mount one, which needs root and the right to mount ({done.stderr.strip()})"
+    _require("a small file system", None if done.returncode else str(folder), how)
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of Chromium."""

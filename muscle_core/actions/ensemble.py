@@ -87,7 +87,7 @@ def evaluate_ensemble(
         return lambda shards: ((number, answerer(samples)) for number, samples in shards)
 
     folder = question.answers_folder(version, files)
-    answered = answer(workspace, version.name, question, folder, start, report=report, should_stop=should_stop)
+    answered = answer(workspace, version, question, folder, start, report=report, should_stop=should_stop)
     version = _saved(workspace, version, members)
     return judge_and_store(workspace, version, question, key, answered)
 

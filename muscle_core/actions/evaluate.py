@@ -92,13 +92,13 @@ def evaluate(
         return partial(engine or partial(local_engine, tokenizer=tokenizer), job)
 
     folder = question.answers_folder(version, files)
-    answered = answer(workspace, version_name, question, folder, start, report=report, should_stop=should_stop)
+    answered = answer(workspace, version, question, folder, start, report=report, should_stop=should_stop)
     return judge_and_store(workspace, version, question, key, answered)
 
 
 def answer(
     workspace: Workspace,
-    name: str,
+    version: ModelVersion,
     question: Question,
     folder: str,
     start: Callable[[], Answering],
@@ -110,7 +110,7 @@ def answer(
 
     Args:
         workspace: where answers are kept.
-        name: of the version, for messages.
+        version: who is asked; need not be saved yet.
         question: what is asked.
         folder: where its answers are kept, relative to the workspace.
         start: called where something is missing; checks the rest and gives what answers shards.
@@ -121,7 +121,7 @@ def answer(
         Cancelled: `should_stop` said so; the answers so far are kept.
     """
     task, samples = task_of(question.dataset.task_kind), question.samples
-    answers = AnswerStore(workspace.path(folder))
+    answers = AnswerStore(workspace.path(folder), question.note(version))
     shards = [[(sample_content(task, sample), sample) for sample in shard] for shard in _shards(task, samples)]
     missing = _missing(shards, answers)
     done = len(samples) - sum(map(len, missing.values()))
@@ -135,7 +135,7 @@ def answer(
             report(done, len(samples))
             if should_stop() and done < len(samples):
                 raise Cancelled(
-                    f"the evaluation of {name!r} was stopped after {done:,} samples; they are kept, and the "
+                    f"the evaluation of {version.name!r} was stopped after {done:,} samples; they are kept, and the "
                     "next evaluation goes on from there."
                 )
     return (([sample for _, sample in shard], answers.get(content for content, _ in shard)) for shard in shards)

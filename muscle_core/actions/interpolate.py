@@ -16,6 +16,7 @@ from muscle_core.actions.pairs import check_one_tokenizer, check_pair, unchanged
 from muscle_core.actions.train import check_held_out
 from muscle_core.errors import ConfigError, ModelError
 from muscle_core.models.spec import recorded_base_fingerprint
+from muscle_core.paths import full_disk_told
 from muscle_core.store import (
     Dataset,
     EvaluationRun,
@@ -88,7 +89,8 @@ def interpolate_versions(
     run = new_id()
     out = workspace.path(f"adapters/{run}")
     started = time.perf_counter()
-    interpolate_adapters(base, paths[0], paths[1], share, out, other_base_is_fine=other_base)
+    with full_disk_told(workspace.home):
+        interpolate_adapters(base, paths[0], paths[1], share, out, other_base_is_fine=other_base)
     seconds = time.perf_counter() - started
     try:
         version = build_version(

@@ -118,6 +118,11 @@ class Question:
         asked = [version.fingerprint, tokenizer_files, self.template, self.decoding.answering()]
         return f"answers/{_hash(asked)[:32]}"
 
+    def note(self, version: ModelVersion) -> dict[str, Any]:
+        """What is noted beside a version's answers."""
+        asked = {"template": self.template, "decoding": self.decoding.answering()}
+        return {"version": version.fingerprint, "name": version.name, **asked}
+
     def check_chat(self, tokenizer: Any, name: str) -> None:
         """Refuse to ask through a chat template that a version's tokenizer does not have.
 

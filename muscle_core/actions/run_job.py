@@ -15,6 +15,7 @@ from muscle_core.errors import Cancelled, MuscleError, StoreError
 from muscle_core.jobs import JobProcess, finish, get_job, give_back, jobs_before, log_tail
 from muscle_core.jobs.advice import advice
 from muscle_core.jobs.run_lock import REFUSED
+from muscle_core.paths import system_text
 from muscle_core.store import Job, Workspace
 
 _RETRY_SECONDS = 1.0
@@ -134,14 +135,15 @@ def _run(workspace: Workspace, process: JobProcess) -> str:
             process.flush()
             return _told(partial(give_back, workspace, job.id, process.token, str(error)))
         return _ended(workspace, process, "cancelled", error=str(error))
-    except MuscleError as error:
-        print(error, flush=True)
-        return _ended(workspace, process, "failed", error=str(error))
+    except (MuscleError, OSError) as error:
+        text = str(error) if isinstance(error, MuscleError) else system_text(error)
+        print(text, flush=True)
+        return _ended(workspace, process, "failed", error=text)
     except Exception as error:
         traceback.print_exc()
-        text = advice(error)
-        if text is not None:
-            return _ended(workspace, process, "failed", error=text)
+        known = advice(error)
+        if known is not None:
+            return _ended(workspace, process, "failed", error=known)
         text = f"unexpected {type(error).__name__}: {error}. This is a bug; the log holds the details."
         return _ended(workspace, process, "failed", error=text, traceback=traceback.format_exc())
     return _ended(workspace, process, "succeeded", result=result)

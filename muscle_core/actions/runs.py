@@ -41,6 +41,9 @@ def store_run(workspace: Workspace, run: EvaluationRun, chunks: Iterable[list[di
 
     Returns:
         The run; or that of another process that finished the same one meanwhile, whose rows are the same.
+
+    Raises:
+        StoreError: its version or dataset is no more.
     """
     run.id = new_id()
     run.path = f"predictions/{run.id}"
@@ -54,11 +57,14 @@ def store_run(workspace: Workspace, run: EvaluationRun, chunks: Iterable[list[di
         run.summary = summarise(read_predictions(writer.folder))
         with workspace.writing() as session:
             session.add(run)
-    except sa.exc.IntegrityError:
+    except sa.exc.IntegrityError as error:
         writer.abandon()
         twin = known_run(workspace, run.key)
         if twin is None:
-            raise
+            raise StoreError(
+                "the run cannot be kept: its model version or its dataset was deleted meanwhile. Answers that were "
+                "given are kept."
+            ) from error
         return twin
     except BaseException:
         writer.abandon()

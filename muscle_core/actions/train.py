@@ -20,7 +20,7 @@ from muscle_core.actions.pairs import check_pair, unchanged_spec
 from muscle_core.compat.config import CompatConfig, TaskConfig
 from muscle_core.errors import Cancelled, ConfigError, ModelError, StoreError
 from muscle_core.models.spec import ModelSpec, check_paths
-from muscle_core.paths import local_path
+from muscle_core.paths import full_disk_told, local_path
 from muscle_core.store import (
     Dataset,
     ModelVersion,
@@ -90,7 +90,7 @@ def train_task(
     from muscle_core.compat.fit import fit_task_adapter
 
     run = run_id or new_id()
-    with _metrics_file(workspace, run) as stream:
+    with full_disk_told(workspace.home), _metrics_file(workspace, run) as stream:
         result = fit_task_adapter(
             spec,
             samples,
@@ -171,7 +171,7 @@ def train_compat(
     from muscle_core.compat.fit import fit_compat_adapter
 
     run = run_id or new_id()
-    with _metrics_file(workspace, run) as stream:
+    with full_disk_told(workspace.home), _metrics_file(workspace, run) as stream:
         result = fit_compat_adapter(
             old_spec,
             new_spec,

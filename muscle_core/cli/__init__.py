@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import sys
 
+import sqlalchemy as sa
 import typer
 
-from muscle_core.cli import evaluate, jobs, library, recipes, train
+from muscle_core.cli import evaluate, jobs, library, recipes, train, workspace
 from muscle_core.errors import MuscleError
+from muscle_core.paths import system_text
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 app.add_typer(evaluate.app)
@@ -22,6 +24,9 @@ app.add_typer(library.runs_app, name="runs")
 app.add_typer(jobs.jobs_app, name="jobs")
 app.add_typer(jobs.app)
 app.add_typer(recipes.app)
+app.add_typer(workspace.workspace_app, name="workspace")
+app.add_typer(workspace.delete_app, name="delete")
+app.add_typer(workspace.app)
 
 
 def main() -> None:
@@ -31,6 +36,12 @@ def main() -> None:
     """
     try:
         app()
-    except (MuscleError, OSError) as error:
+    except MuscleError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        print(f"error: {system_text(error)}", file=sys.stderr)
+        sys.exit(2)
+    except sa.exc.OperationalError as error:  # locked for long, or its server is away
+        print(f"error: the workspace database does not answer: {error.orig}", file=sys.stderr)
         sys.exit(2)

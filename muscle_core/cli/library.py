@@ -123,9 +123,12 @@ def runs_list() -> None:
     versions = {v.id: v.name for v in list_versions(workspace)}
     datasets = {d.id: d.name for d in list_datasets(workspace)}
     print_table(
-        ("version", "dataset", "split", "rows", "origin", "result"),
+        ("id", "version", "dataset", "split", "rows", "origin", "result"),
         (
-            (versions[r.version_id], datasets[r.dataset_id], r.split, f"{r.rows:,}", r.origin, summary_text(r.summary))
+            (
+                *(r.id[:8], versions[r.version_id], datasets[r.dataset_id], r.split),
+                *(f"{r.rows:,}", r.origin, summary_text(r.summary)),
+            )
             for r in list_runs(workspace)
         ),
     )

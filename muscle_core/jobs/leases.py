@@ -58,6 +58,13 @@ def is_quiet(workspace: Workspace, *, take_over: bool = True) -> bool:
         return session.scalar(sa.select(Job.id).where(open_jobs).limit(1)) is None
 
 
+def without_owner(workspace: Workspace) -> int:
+    """How many jobs are said to run, but nobody has renewed their lease."""
+    with workspace.reading() as session:
+        over = sa.and_(Job.state.in_(_RUNNING), _is_over(session, _clock(session)))
+        return int(session.scalar(sa.select(sa.func.count()).select_from(Job).where(over)) or 0)
+
+
 def claim(workspace: Workspace, worker: str, machine: str, slots: Slots, *, take_over: bool = True) -> Job | None:
     """Take a job that a machine has a slot for; of several workers exactly one gets it.
 

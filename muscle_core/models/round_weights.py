@@ -5,6 +5,7 @@ This gives a real "old version" of any model on any machine: same training, coar
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ import torch
 from muscle_core.errors import ConfigError
 from muscle_core.models.load import load_base, load_tokenizer
 from muscle_core.models.spec import ModelSpec
-from muscle_core.paths import local_path
+from muscle_core.paths import full_disk_told, local_path
 
 
 def round_groups(weight: torch.Tensor, bits: int, group_size: int) -> torch.Tensor:
@@ -38,6 +39,7 @@ def write_rounded(spec: ModelSpec, out: Path, *, bits: int = 3, group_size: int 
     Raises:
         ConfigError: bits outside 2 to 8, or a group size that does not divide a layer's width.
         ModelError: the base cannot be loaded.
+        StoreError: the disk is full; nothing is left of it.
     """
     if not 2 <= bits <= 8:
         raise ConfigError(f"bits must be from 2 to 8, got {bits}.")
@@ -57,8 +59,13 @@ def write_rounded(spec: ModelSpec, out: Path, *, bits: int = 3, group_size: int 
             raise ConfigError(f"group size {group_size} does not divide the {module.in_features} columns of {name}.")
         module.weight.data = round_groups(module.weight.data, bits, group_size)
     partial = out.with_name(out.name + ".partial")
-    model.half().save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
+    try:
+        with full_disk_told(partial.parent):
+            model.half().save_pretrained(partial)
+            tokenizer.save_pretrained(partial)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     if out.exists():
         out.rmdir()
     partial.rename(out)

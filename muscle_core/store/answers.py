@@ -7,9 +7,11 @@ shard is a Parquet file that appears whole or not at all, so that a killed proce
 from __future__ import annotations
 
 import contextlib
+import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
@@ -29,6 +31,7 @@ _SCHEMA = pa.schema(
     ]
 )
 _SHARDS_IN_MEMORY = 4
+_ASKED = "asked.json"  # beside the shards: what was asked of whom
 _LEFTOVER_SECONDS = 24 * 3600  # a half-written file of a process that was killed
 
 
@@ -39,17 +42,28 @@ class AnswerStore:
         folder: where the shards lie.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, asked: Mapping[str, Any] | None = None) -> None:
         """Read which answers there are; what is in a shard that cannot be read is asked for again.
 
+        Args:
+            folder: where the shards lie.
+            asked: what was asked of whom, noted beside the shards; its "version" is the version's fingerprint, by which
+                is found whose answers these are.
+
         Raises:
-            StoreError: the folder cannot be made.
+            StoreError: the folder cannot be made or written.
         """
         self.folder = folder
+        note, partial = folder / _ASKED, folder / f"{uuid4().hex}.partial"
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            if asked is not None and not note.is_file():
+                partial.write_text(json.dumps(asked))
+                partial.replace(note)
         except OSError as error:
-            raise StoreError(f"the folder {folder} cannot be made: {reason(error)}.") from error
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise StoreError(f"the folder {folder} cannot be made or written: {reason(error)}.") from error
         self._remove_leftovers()
         self._shard_of: dict[str, Path] = {}
         self._recent: dict[Path, dict[str, Answer]] = {}
@@ -114,3 +128,12 @@ class AnswerStore:
                 ) from error
             self._recent[path] = {row.pop("content"): Answer(**row) for row in rows}
         return self._recent[path]
+
+
+def asked_of(folder: Path) -> dict[str, Any] | None:
+    """What was asked of whom, where it was noted beside the answers in a folder."""
+    try:
+        asked = json.loads((folder / _ASKED).read_text())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return asked if isinstance(asked, dict) and "version" in asked else None

@@ -12,66 +12,125 @@ workspace/
 from __future__ import annotations
 
 import os
-import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
 from muscle_core.errors import StoreError
-from muscle_core.paths import local_path
-from muscle_core.store.migrate import upgrade
+from muscle_core.paths import local_path, reason
+from muscle_core.store.database import (
+    DATABASE_FILE,
+    DATABASE_VARIABLE,
+    DatabaseRefused,
+    engine_of,
+    reading_engine,
+    refusal,
+    sqlite_url,
+)
+from muscle_core.store.migrate import Migration, check_revision, current_revision, migrate, prepare
 
 HOME_VARIABLE = "MUSCLE_HOME"
-DATABASE_VARIABLE = "MUSCLE_DATABASE_URL"
 DEFAULT_HOME = "workspace"
 
 
 class Workspace:
-    """An open workspace. Cheap to open; safe to use from several processes at once."""
+    """An open workspace. Cheap to open; safe to use from several processes at once.
 
-    def __init__(self, home: Path, engine: sa.Engine) -> None:
+    Attributes:
+        home: its folder.
+        engine: connections to its database.
+        read_only: why nothing can be written to it; None where it can.
+    """
+
+    def __init__(self, home: Path, engine: sa.Engine, read_only: str | None = None) -> None:
         self.home = home
         self.engine = engine
+        self.read_only = read_only
         self._sessions = sessionmaker(engine, expire_on_commit=False)
 
     @classmethod
     def open(cls, home: str | Path | None = None) -> Workspace:
-        """Open a workspace, making or migrating it where needed.
+        """Open a workspace, making it where there is none.
+
+        One that cannot be written, because its disk is full or only to be read, is opened for reading.
 
         Args:
             home: its folder; by default `$MUSCLE_HOME`, else `./workspace`.
 
         Raises:
-            StoreError: the folder cannot be written, or its database is damaged or from a newer version.
+            StoreError: the folder cannot be made, or its database is damaged or has the tables of another version.
         """
-        folder = local_path(home or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME, StoreError).resolve()
+        folder = home_folder(home)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"the workspace folder {folder} cannot be made: {error.strerror}.") from error
+            raise StoreError(f"the workspace folder {folder} cannot be made: {reason(error)}.") from error
+        url, file = database_url(), folder / DATABASE_FILE
+        refused = None
         if not os.access(folder, os.W_OK):
-            raise StoreError(f"the workspace folder {folder} cannot be written; check its owner and permissions.")
-        engine = _engine(os.environ.get(DATABASE_VARIABLE) or _sqlite_url(folder / "muscle.db"))
-        upgrade(engine)
-        return cls(folder, engine)
+            refused = f"the workspace folder {folder} cannot be written; check its owner, rights and how it is mounted."
+        if refused is None or url is not None:
+            try:
+                return cls(folder, _prepared(engine_of(url or sqlite_url(file))), refused)
+            except DatabaseRefused as error:
+                if url is not None:
+                    raise
+                refused = str(error)
+        if not file.is_file() or file.stat().st_size == 0:
+            raise StoreError(refused)
+        return cls(folder, _checked(reading_engine(file)), refused)
+
+    @staticmethod
+    def migrate(home: str | Path | None = None) -> Migration:
+        """Bring the tables of a workspace's database to this version's; a SQLite database is copied before.
+
+        Raises:
+            StoreError: there is no database, it is newer, or it cannot be written; nothing is changed.
+        """
+        url, file = database_url(), home_folder(home) / DATABASE_FILE
+        if url is None and not file.is_file():
+            raise StoreError(f"there is no database {file}; a new workspace needs no migration.")
+        engine = engine_of(url or sqlite_url(file))
+        try:
+            return migrate(engine, file if url is None else None)
+        finally:
+            engine.dispose()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session for reading; objects stay usable after it."""
-        with self._sessions() as session:
+        """A session for reading; objects stay usable after it.
+
+        Raises:
+            DatabaseRefused: the disk fails.
+        """
+        with self._refusals(), self._sessions() as session:
             yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A session in one transaction: all is written, or nothing."""
-        with self._sessions.begin() as session:
+        """A session in one transaction: all is written, or nothing.
+
+        Raises:
+            DatabaseRefused: the database cannot be written: its disk is full, or it can only be read.
+        """
+        if self.read_only is not None:
+            raise DatabaseRefused(self.read_only)
+        with self._refusals(), self._sessions.begin() as session:
             session.connection(execution_options={"write": True})
             yield session
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            refused = refusal(error, self.engine)
+            if refused is None:
+                raise
+            raise refused from error
 
     def path(self, relative: str) -> Path:
         """Path of an artefact.
@@ -95,50 +154,36 @@ class Workspace:
         self.engine.dispose()
 
 
-def _sqlite_url(file: Path) -> sa.URL:
-    # Not as a text: "?" and "%41" in a folder's name would be read as parts of a URL.
-    return sa.URL.create("sqlite", database=str(file))
+def home_folder(home: str | Path | None = None) -> Path:
+    """The workspace folder that is meant: the one named, else `$MUSCLE_HOME`, else `./workspace`.
+
+    Raises:
+        StoreError: it is no usable path.
+    """
+    return local_path(home or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME, StoreError).resolve()
 
 
-def _engine(url: str | sa.URL) -> sa.Engine:
+def database_url() -> str | None:
+    """What MUSCLE_DATABASE_URL names; None where the database is the SQLite file in the workspace folder."""
+    return os.environ.get(DATABASE_VARIABLE) or None
+
+
+def _prepared(engine: sa.Engine) -> sa.Engine:
+    """A database with this code's tables; made where it is empty."""
     try:
-        if sa.make_url(url).get_backend_name() != "sqlite":
-            return sa.create_engine(url, pool_pre_ping=True)
-    except (sa.exc.ArgumentError, ImportError) as error:
-        raise StoreError(
-            f"{DATABASE_VARIABLE} cannot be used: {error}. Write it as postgresql+psycopg://user:password@host/name "
-            "and install psycopg (pip install -r requirements-postgres.txt)."
-        ) from error
-    engine = sa.create_engine(url, connect_args={"timeout": 30})
-    sa.event.listen(engine, "connect", _configure_sqlite)
-    sa.event.listen(engine, "begin", _begin_immediate)
+        prepare(engine)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 
-def _configure_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # SQLAlchemy's "begin" event decides how a transaction starts
-    cursor = connection.cursor()
-    _switch_to_wal(cursor)
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute("PRAGMA busy_timeout=30000")
-    cursor.close()
-
-
-def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
-    # SQLite does not wait here, whatever its timeout, while another process makes the same change.
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-        time.sleep(0.02)
-
-
-def _begin_immediate(connection: sa.Connection) -> None:
-    # A writer takes the lock at once: a transaction that upgrades from reading to writing can fail as "locked".
-    write = connection.get_execution_options().get("write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+def _checked(engine: sa.Engine) -> sa.Engine:
+    """A database with this code's tables, which cannot be made."""
+    try:
+        with engine.connect() as connection:
+            check_revision(engine, current_revision(connection))
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine

@@ -15,6 +15,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from muscle_core.errors import MuscleError
+from muscle_core.paths import system_text
 from muscle_core.store import Workspace
 from muscle_core.ui.url import forget
 
@@ -68,21 +69,25 @@ def _open(home: str | None) -> Workspace:
 
 
 def workspace() -> Workspace:
-    """The workspace, opened once per server."""
+    """The workspace, opened once per server; one that can only be read, once per run of a page."""
     import os
 
     from muscle_core.store.workspace import HOME_VARIABLE
 
-    return _open(os.environ.get(HOME_VARIABLE))
+    opened = _open(os.environ.get(HOME_VARIABLE))
+    if opened.read_only is not None:
+        _open.clear()  # looked at again with the next run of a page: there may be room then
+    return opened
 
 
 @contextmanager
 def errors_shown() -> Iterator[None]:
-    """Show a library error as a message and stop the page; anything else is a bug and stays one."""
+    """Show a refusal of the library or the system as a message and stop the page; anything else is a bug."""
     try:
         yield
-    except MuscleError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+    except (MuscleError, OSError) as error:
+        text = system_text(error) if isinstance(error, OSError) else str(error)
+        st.error(plain(text), icon=":material/error:")
         st.stop()
 
 

@@ -19,6 +19,7 @@ from muscle_core.store import (
     summary_text,
 )
 from muscle_core.store.tables import ENSEMBLE, INTERPOLATION
+from muscle_core.ui import housekeeping
 from muscle_core.ui.frame import errors_shown, go
 from muscle_core.ui.numbers import duration
 from muscle_core.ui.training_form import JOB_KEY
@@ -32,7 +33,7 @@ def is_empty(workspace: Workspace) -> bool:
 
 
 def show(workspace: Workspace) -> None:
-    """Tables of everything in the workspace, and the form that evaluates versions."""
+    """Tables of everything in the workspace, the form that evaluates versions, and what deletes them."""
     versions, datasets = list_versions(workspace), list_datasets(workspace)
     names = {version.id: version.name for version in versions}
     dataset_names = {dataset.id: dataset.name for dataset in datasets}
@@ -43,6 +44,7 @@ def show(workspace: Workspace) -> None:
             f"Datasets ({len(datasets):,})",
             f"Evaluation runs ({len(runs):,})",
             f"Training runs ({len(trainings):,})",
+            "Disk and deletion",
         ]
     )
     with tabs[0]:
@@ -92,6 +94,8 @@ def show(workspace: Workspace) -> None:
             ],
             "Training runs, newest first",
         )
+    with tabs[4]:
+        housekeeping.show(workspace)
 
 
 def _frame(rows: list[dict[str, Any]], alt: str) -> None:
