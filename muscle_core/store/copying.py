@@ -95,7 +95,18 @@ def copy_rows(source: sa.Connection, target: sa.Connection) -> Counts:
         while batch := list(islice(remaining, _BATCH)):
             target.execute(table.insert(), batch)
             counts[table.name] += len(batch)
+        _go_on_counting(target, table)
     return counts
+
+
+def _go_on_counting(target: sa.Connection, table: sa.Table) -> None:
+    """Let PostgreSQL number the next row after the copied ones; SQLite looks at the rows themselves."""
+    numbered = table.autoincrement_column
+    if numbered is None or target.dialect.name != "postgresql":
+        return
+    last = sa.select(sa.func.max(numbered)).scalar_subquery()
+    place = sa.func.pg_get_serial_sequence(table.name, numbered.name)
+    target.execute(sa.select(sa.func.setval(place, sa.func.coalesce(last, 1), last.is_not(None))))
 
 
 def _tables_to_copy() -> list[sa.Table]:

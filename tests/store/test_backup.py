@@ -16,7 +16,7 @@ from furnished import TRAINING, add_job, furnish, tree, write
 
 from muscle_core.actions.compare import compare_versions
 from muscle_core.errors import StoreError
-from muscle_core.jobs import queue
+from muscle_core.jobs import Slots, leases, queue
 from muscle_core.store import Job, ModelVersion, Workspace, backup, get_version
 from muscle_core.store.backup import restore_backup, write_backup
 from muscle_core.store.copying import _referred_first, copy_database
@@ -61,6 +61,8 @@ def test_rows_go_from_sqlite_to_postgresql_and_back(
 ) -> None:
     furnish(workspace, tmp_path)
     add_job(workspace, "5" * 32, "queued", nothing=None, text="ä\n'")
+    with workspace.writing() as session:
+        queue.add_event(session, "5" * 32, "copied before")
     before, expected = rows_of(workspace.engine), figures(workspace)
     target = engine_of(postgres_url)
     counts = copy_database(workspace.engine, target)
@@ -69,7 +71,9 @@ def test_rows_go_from_sqlite_to_postgresql_and_back(
     assert rows_of(target) == before
     moved = reopened(monkeypatch, workspace.home, postgres_url)
     assert figures(moved) == expected
-    assert queue.claim(moved, "w").id == "5" * 32
+    job = leases.claim(moved, "w", "here", Slots())  # its event is numbered after the copied ones
+    assert job.id == "5" * 32
+    assert [event.what for event in queue.history(moved, job.id)] == ["copied before", "claimed"]
     copy_workspace(moved, tmp_path / "back")
     moved.close()
     target.dispose()
