@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from muscle_core.errors import JobError
 from muscle_core.jobs import queue
+from muscle_core.store.job_files import LOG, job_file, publish_job_files
 from muscle_core.store.tables import Job
 from muscle_core.store.workspace import HOME_VARIABLE, Workspace
 
@@ -149,10 +150,12 @@ def _run_job(workspace: Workspace, job: Job, worker_stops: Callable[[], bool]) -
         or f"the process of this job ended {how} without a result; its log tells more (signal 9 usually means that "
         "the machine ran out of memory).",
     )
+    publish_job_files(workspace, job.id)
 
 
 def _start_child(workspace: Workspace, job: Job) -> subprocess.Popen[bytes]:
-    with (workspace.job_folder(job.id) / "log.txt").open("ab") as log:
+    workspace.job_folder(job.id)
+    with job_file(workspace, job.id, LOG).open("ab") as log:  # goes on where another machine's log ended
         return subprocess.Popen(
             [sys.executable, "-m", CHILD_MODULE, job.id],
             stdin=subprocess.DEVNULL,

@@ -7,11 +7,16 @@ workspace/
   predictions/         one folder of Parquet parts an evaluation run
   adapters/            PEFT folders
   jobs/<id>/           log.txt and metrics.jsonl of background work
+
+Where MUSCLE_ARTIFACTS names a shared place (artifacts.py), what is made here is published there, and what other
+machines made is fetched from there when it is needed; the folder is then a cache. Without it, both do nothing.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -24,19 +29,23 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from muscle_core.errors import StoreError
 from muscle_core.paths import local_path
+from muscle_core.store.artifacts import Artifacts, ArtifactsUnreachable
 from muscle_core.store.migrate import upgrade
 
 HOME_VARIABLE = "MUSCLE_HOME"
 DATABASE_VARIABLE = "MUSCLE_DATABASE_URL"
 DEFAULT_HOME = "workspace"
 
+_log = logging.getLogger(__name__)
+
 
 class Workspace:
     """An open workspace. Cheap to open; safe to use from several processes at once."""
 
-    def __init__(self, home: Path, engine: sa.Engine) -> None:
+    def __init__(self, home: Path, engine: sa.Engine, artifacts: Artifacts | None = None) -> None:
         self.home = home
         self.engine = engine
+        self.artifacts = artifacts  # the place shared with other machines, if there is one
         self._sessions = sessionmaker(engine, expire_on_commit=False)
 
     @classmethod
@@ -47,8 +56,10 @@ class Workspace:
             home: its folder; by default `$MUSCLE_HOME`, else `./workspace`.
 
         Raises:
-            StoreError: the folder cannot be written, or its database is damaged or from a newer version.
+            StoreError: the folder cannot be written, its database is damaged or from a newer version, or a variable
+                names something that cannot be used.
         """
+        artifacts = Artifacts.from_environment()
         folder = local_path(home or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME, StoreError).resolve()
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +69,7 @@ class Workspace:
             raise StoreError(f"the workspace folder {folder} cannot be written; check its owner and permissions.")
         engine = _engine(os.environ.get(DATABASE_VARIABLE) or _sqlite_url(folder / "muscle.db"))
         upgrade(engine)
-        return cls(folder, engine)
+        return cls(folder, engine, artifacts)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -83,6 +94,39 @@ class Workspace:
         if not path.is_relative_to(self.home):
             raise StoreError(f"{relative!r} points outside the workspace {self.home}.")
         return path
+
+    def local(self, relative: str) -> Path:
+        """Path of an artefact to read; what another machine made is fetched first. It may still be missing.
+
+        Raises:
+            StoreError: it would lie outside the workspace, its shared copy is damaged, or the shared place fails.
+        """
+        path = self.path(relative)
+        if self.artifacts is not None and not path.exists():
+            self.artifacts.fetch(relative, path)
+        return path
+
+    def publish(self, relative: str) -> None:
+        """Make a complete artefact visible to other machines; before the row that refers to it is written.
+
+        Raises:
+            StoreError: the shared place fails; nothing of it is visible there.
+        """
+        if self.artifacts is not None:
+            self.artifacts.publish(relative, self.path(relative))
+
+    def discard(self, relative: str) -> None:
+        """Remove an artefact that nothing refers to, here and in the shared place; where that fails, it stays there."""
+        path = self.path(relative)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+        if self.artifacts is not None:
+            try:
+                self.artifacts.remove(relative)
+            except ArtifactsUnreachable as error:
+                _log.warning("%s is no longer needed, but stays in the shared place: %s", relative, error)
 
     def job_folder(self, job_id: str) -> Path:
         """Folder of a job's log and metrics; made on first use."""

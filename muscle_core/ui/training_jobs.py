@@ -12,7 +12,7 @@ from muscle_core.actions.background import resume_job
 from muscle_core.actions.train import read_metrics
 from muscle_core.figures import training_curves
 from muscle_core.jobs import ACTIVE, get_job, list_jobs, request_cancel
-from muscle_core.store import Job, Workspace
+from muscle_core.store import LOG, Job, Workspace, job_file
 from muscle_core.ui.frame import errors_shown, go, plain, wrapping_columns
 from muscle_core.ui.numbers import duration, percent
 from muscle_core.ui.training_form import JOB_KEY
@@ -89,7 +89,7 @@ def _panel(workspace: Workspace, job_id: str, was_active: bool) -> None:
             config={"displayModeBar": False},
             alt="Loss, share of tokens aligned to old, divergence and accuracy over the training steps",
         )
-    log = workspace.path(f"jobs/{job_id}/log.txt")
+    log = job_file(workspace, job_id, LOG)
     if log.is_file() and log.stat().st_size:
         with st.expander("Log"):
             st.code(end_of(log), language=None)
