@@ -28,15 +28,15 @@ ARTIFACTS_VARIABLE = "MUSCLE_ARTIFACTS"
 _log = logging.getLogger(__name__)
 _Found = TypeVar("_Found")
 _MANIFEST = "_manifest.json"
-_WAITS = (0.2, 1.0, 3.0)  # seconds before each new try
+_WAITS = (0.2, 1.0, 4.0)  # seconds before each new try
+_FETCHES = 3  # of one artefact, which may be replaced meanwhile or damaged on the way
 _NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound")
-_S3_OPTIONS = {"config_kwargs": {"connect_timeout": 10, "retries": {"max_attempts": 1}}}  # trying again is done here
+_S3 = ("s3", "s3a")
+_S3_OPTIONS = {"config_kwargs": {"connect_timeout": 10, "retries": {"max_attempts": 0}}}  # done here
 _OPTIONS: dict[str, dict[str, Any]] = {
     "file": {"auto_mkdir": True},
     "local": {"auto_mkdir": True},
-    "s3": _S3_OPTIONS,
-    "s3a": _S3_OPTIONS,
-}
+} | dict.fromkeys(_S3, _S3_OPTIONS)
 
 
 class ArtifactsUnreachable(StoreError):
@@ -60,7 +60,8 @@ class Artifacts:
         from fsspec.utils import get_protocol
 
         self.url = re.sub(r"//[^/@]*@", "//…@", url)
-        options = {"use_listings_cache": False, "skip_instance_cache": True, **_OPTIONS.get(get_protocol(url), {})}
+        protocol = get_protocol(url)
+        options = {"use_listings_cache": False, "skip_instance_cache": True, **_OPTIONS.get(protocol, {})}
         try:
             self._fs, root = fsspec.core.url_to_fs(url, **options)
         except ImportError as error:
@@ -76,7 +77,9 @@ class Artifacts:
         self._root = str(root).rstrip("/")
         if not self._root:
             raise StoreError(f"{ARTIFACTS_VARIABLE}={self.url} names no bucket or folder; write s3://bucket/folder.")
-        self._is_local = get_protocol(url) in ("file", "local")
+        self._is_local = protocol in ("file", "local")
+        if protocol in _S3:
+            self._fs.retries = 1  # trying again is done here, once for all file systems
         self._seen = False
 
     @classmethod
@@ -133,7 +136,7 @@ class Artifacts:
             StoreError: what is there is not what was published, or it cannot be written here.
         """
         problem = ""
-        for _ in range(len(_WAITS)):
+        for _ in range(_FETCHES):
             try:
                 manifest = self._known(key)
                 if manifest is None:
@@ -171,7 +174,7 @@ class Artifacts:
             return []
         return sorted(Path(str(path).rstrip("/")).name for path in found)
 
-    def keys(self) -> list[str]:
+    def published(self) -> list[str]:
         """Keys of all artefacts.
 
         Raises:
