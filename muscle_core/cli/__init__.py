@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from muscle_core.cli import evaluate, jobs, library, recipes, train
+from muscle_core.cli import evaluate, jobs, library, recipes, share, train
 from muscle_core.errors import MuscleError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -22,6 +22,7 @@ app.add_typer(library.runs_app, name="runs")
 app.add_typer(jobs.jobs_app, name="jobs")
 app.add_typer(jobs.app)
 app.add_typer(recipes.app)
+app.add_typer(share.app)
 
 
 def main() -> None:

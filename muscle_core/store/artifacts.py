@@ -1,7 +1,7 @@
 """A place where several machines share what they make, named by an fsspec URL: an S3 bucket, a mounted folder.
 
 KEY/_manifest.json      names, sizes and sums of one artefact's files; written last, so that what has one is whole
-KEY/<content>/<name>    its files; <content> is a hash of all of them, so that new content never changes files in use
+KEY/content-…/<name>    its files; the folder is named by a hash of them, so that new content changes no file in use
 
 KEY is the path that the artefact has in a workspace folder, which is then a cache: what is missing there is fetched.
 """
@@ -15,13 +15,15 @@ import re
 import shutil
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
 from muscle_core.errors import StoreError, first_line
 from muscle_core.paths import reason
-from muscle_core.store.manifest import Manifest, sum_of
+from muscle_core.store.manifest import CONTENT_PREFIX, Manifest, sum_of
 
 ARTIFACTS_VARIABLE = "MUSCLE_ARTIFACTS"
 
@@ -100,7 +102,7 @@ class Artifacts:
             path: what to upload; it is not changed.
 
         Returns:
-            A hash of its content.
+            Name of its content, a hash.
 
         Raises:
             ArtifactsUnreachable: the place fails; what was visible under the key still is.
@@ -129,7 +131,7 @@ class Artifacts:
             path: where it goes; a file that is there is replaced, a folder that is there is left as it is.
 
         Returns:
-            A hash of its content, or None where nothing was published under this key.
+            Name of its content, or None where nothing was published under this key.
 
         Raises:
             ArtifactsUnreachable: the place fails.
@@ -149,7 +151,7 @@ class Artifacts:
         raise self._damaged(key, problem)
 
     def content_of(self, key: str) -> str | None:
-        """Hash of the content that is visible under a key, or None.
+        """Name of the content that is visible under a key, or None.
 
         Raises:
             ArtifactsUnreachable: the place fails.
@@ -174,16 +176,21 @@ class Artifacts:
             return []
         return sorted(Path(str(path).rstrip("/")).name for path in found)
 
-    def published(self) -> list[str]:
-        """Keys of all artefacts.
+    def everything(self) -> dict[str, datetime]:
+        """All keys, also of what was cut off and is not visible, and when something of each was last written.
 
         Raises:
             ArtifactsUnreachable: the place fails.
         """
         self._check_place()
-        start, end = len(self._root.lstrip("/")) + 1, f"/{_MANIFEST}"
-        found = (str(path).lstrip("/") for path in self._ask("read", self._fs.find, self._root))
-        return sorted(path[start:].removesuffix(end) for path in found if path.endswith(end))
+        start = len(self._root.lstrip("/")) + 1
+        found: dict[str, datetime] = {}
+        for path, facts in self._ask("read", partial(self._fs.find, self._root, detail=True)).items():
+            inside = str(path).lstrip("/")[start:]
+            key = inside.partition(f"/{CONTENT_PREFIX}")[0].partition(f"/{_MANIFEST}")[0]
+            changed = _moment(facts.get("LastModified") or facts.get("mtime") or facts.get("created"))
+            found[key] = max(changed, found.get(key, changed))
+        return dict(sorted(found.items()))
 
     def remove(self, key: str) -> None:
         """Remove an artefact, or a folder with all artefacts in it; it need not be there.
@@ -240,12 +247,11 @@ class Artifacts:
             return None
 
     def _download(self, key: str, manifest: Manifest, path: Path) -> str:
-        partial = path.with_name(f"{path.name}.{uuid4().hex[:8]}.partial")
+        coming = path.with_name(f"{path.name}.{uuid4().hex[:8]}.partial")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             for name, expected in manifest.files.items():
-                file = partial / name if manifest.folder else partial
-                file.parent.mkdir(parents=True, exist_ok=True)
+                file = coming / name if manifest.folder else coming
+                _make_room(file)
                 self._ask("read", self._fs.get_file, self._at(key, manifest.content, name), str(file))
                 found = sum_of(file)
                 if found != expected:
@@ -254,30 +260,21 @@ class Artifacts:
                         f"{expected.size:,} with {expected.sha256[:12]}…"
                     )
             if not (manifest.folder and path.exists()):
-                self._put_in_place(partial, path)
+                _put_in_place(coming, path)
         finally:
-            if partial.is_dir():
-                shutil.rmtree(partial, ignore_errors=True)
+            if coming.is_dir():
+                shutil.rmtree(coming, ignore_errors=True)
             else:
-                partial.unlink(missing_ok=True)
+                coming.unlink(missing_ok=True)
         return manifest.content
-
-    @staticmethod
-    def _put_in_place(partial: Path, path: Path) -> None:
-        try:
-            partial.replace(path)
-        except OSError as error:
-            if not path.is_dir():  # else another process was faster, with the same content
-                raise StoreError(f"{path} cannot be written: {reason(error)}.") from error
 
     def _write(self, path: str, content: bytes) -> None:
         if not self._is_local:
             self._fs.pipe_file(path, content)  # an object of a store appears whole
             return
-        partial = Path(f"{path}.{uuid4().hex[:8]}.partial")
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
+        coming = Path(f"{path}.{uuid4().hex[:8]}.partial")
+        coming.write_bytes(content)
+        coming.replace(path)
 
     def _remove(self, path: str) -> None:
         try:
@@ -327,3 +324,34 @@ class Artifacts:
                     f"{first_line(error)}. {told} What is in the workspace folder is kept."
                 ) from error
         raise AssertionError("unreachable")
+
+
+def _make_room(file: Path) -> None:
+    """Begin a local file, so that what this machine refuses is not taken for a failure of the shared place.
+
+    Raises:
+        StoreError: the folder or the file cannot be made.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    except OSError as error:
+        raise StoreError(
+            f"what another machine made cannot be fetched to {file.parent}: {reason(error)}. Check the rights and the "
+            "room of the workspace folder."
+        ) from error
+
+
+def _put_in_place(coming: Path, path: Path) -> None:
+    try:
+        coming.replace(path)
+    except OSError as error:
+        if not path.is_dir():  # else another process was faster, with the same content
+            raise StoreError(f"{path} cannot be written: {reason(error)}.") from error
+
+
+def _moment(written: datetime | float | None) -> datetime:
+    """When a file was written, as the different file systems say it; now where they do not."""
+    if written is None:
+        return datetime.now(UTC)
+    return written if isinstance(written, datetime) else datetime.fromtimestamp(written, UTC)

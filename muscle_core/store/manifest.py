@@ -7,6 +7,8 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+CONTENT_PREFIX = "content-"
+
 
 class FileSum(NamedTuple):
     """Size and SHA-256 of a file."""
@@ -57,8 +59,8 @@ class Manifest(NamedTuple):
 
     @property
     def content(self) -> str:
-        """Short hash of all of it."""
-        return hashlib.sha256(self.text()).hexdigest()[:32]
+        """Name for all of it: a hash."""
+        return CONTENT_PREFIX + hashlib.sha256(self.text()).hexdigest()[:32]
 
     def text(self) -> bytes:
         """The same manifest, the same text."""

@@ -14,17 +14,20 @@ from s3 import Line, Server
 from muscle_core.actions.background import compat_work
 from muscle_core.actions.compare import compare_versions
 from muscle_core.actions.datasets import add_dataset_rows, load_samples
-from muscle_core.actions.evaluate import evaluate
+from muscle_core.actions.evaluate import EvaluationOptions, evaluate
 from muscle_core.actions.interpolate import interpolate_versions
 from muscle_core.actions.models import add_model_version
+from muscle_core.actions.sharing import share_workspace
 from muscle_core.actions.train import read_metrics, train_compat, train_task
+from muscle_core.cli.share import share_command
 from muscle_core.compat.config import CompatConfig, TaskConfig
-from muscle_core.errors import Cancelled, StoreError
+from muscle_core.errors import Cancelled, ConfigError, StoreError
 from muscle_core.jobs import get_job, run_worker, submit
 from muscle_core.scoring.engine import local_engine
 from muscle_core.store import (
     LOG,
     ArtifactsUnreachable,
+    Dataset,
     Workspace,
     artifacts,
     get_dataset,
@@ -115,7 +118,7 @@ def test_a_dataset_of_one_machine_is_evaluated_on_the_other_and_compared_on_the_
     assert evaluate(a, "old", "choice").id == runs[0].id
     # Once fetched, it is read without the shared place.
     assert a.artifacts is not None
-    for key in a.artifacts.published():
+    for key in a.artifacts.everything():
         a.artifacts.remove(key)
     assert compare_versions(a, "old", "new", "choice").nfr == found.nfr
 
@@ -269,3 +272,32 @@ def test_a_failing_line_costs_no_training_and_removes_nothing(
     for workspace in (c, d):
         workspace.close()
     line.close()
+
+
+def test_what_was_made_before_there_was_a_shared_place_is_shared_by_a_command(
+    filled: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(ConfigError, match="set MUSCLE_ARTIFACTS"):
+        share_workspace(filled)
+    evaluate(filled, "old", "choice")
+    version = train_task(filled, "task", "new", "choice", TaskConfig(**FAST), run_id="r1")
+    (tmp_path / "mounted").mkdir()
+    monkeypatch.setenv("MUSCLE_ARTIFACTS", f"file://{tmp_path}/mounted")
+    lost = Dataset(
+        name="lost", task_kind="math", splits={}, fingerprint="", template="", decoding={}, path="datasets/lost.parquet"
+    )
+    with filled.writing() as session:
+        session.add(lost)
+    for _ in range(2):
+        share_command()
+        told = capsys.readouterr()
+        assert told.out == "3 artefacts of this machine are shared\n"
+        assert "neither here nor shared: datasets/lost.parquet" in told.err
+    monkeypatch.setenv("MUSCLE_DATABASE_URL", f"sqlite:///{filled.home}/muscle.db")
+    other = Workspace.open(tmp_path / "other")
+    assert evaluate(other, version.name, "choice").rows == 30
+    assert [step["step"] for step in read_metrics(other, "r1")] == [1, 2, 3, 4]
+    evaluate(
+        other, "old", "choice", options=EvaluationOptions(scoring="per_byte"), engine=lambda *_: pytest.fail("asked")
+    )
+    other.close()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -60,8 +61,9 @@ def test_files_and_folders_arrive_whole(place: Artifacts, tmp_path: Path) -> Non
     assert _content(tmp_path / "got") == _content(folder)
     place.fetch("datasets/d.parquet", tmp_path / "new folder" / "d.parquet")
     assert (tmp_path / "new folder" / "d.parquet").read_bytes() == file.read_bytes()
-    assert place.published() == ["adapters/x", "datasets/d.parquet"]
+    assert list(place.everything()) == ["adapters/x", "datasets/d.parquet"]
     assert (place.names("adapters"), place.names("jobs")) == (["x"], [])
+    assert all(abs((datetime.now(UTC) - changed).total_seconds()) < 60 for changed in place.everything().values())
     assert not list(tmp_path.rglob("*.partial"))
 
 
@@ -81,7 +83,7 @@ def test_what_is_removed_is_gone(place: Artifacts, tmp_path: Path) -> None:
         place.publish(key, _folder(tmp_path / key))
     place.remove("jobs/j/checkpoints")
     place.remove("jobs/j/checkpoints")
-    assert place.published() == ["jobs/j/log.txt"]
+    assert list(place.everything()) == ["jobs/j/log.txt"]
     assert place.fetch("jobs/j/checkpoints/checkpoint-1", tmp_path / "got") is None
 
 
@@ -124,6 +126,7 @@ def test_a_killed_publication_is_invisible_and_can_be_repeated(s3: Server, bucke
     assert 5 <= s3.client().list_objects_v2(Bucket=bucket)["KeyCount"] < 120
     assert place.fetch("adapters/x", tmp_path / "got") is None
     assert not (tmp_path / "got").exists()
+    assert list(place.everything()) == ["adapters/x"]  # for a clean-up
     place.publish("adapters/x", folder)
     place.fetch("adapters/x", tmp_path / "got")
     assert _content(tmp_path / "got") == _content(folder)
