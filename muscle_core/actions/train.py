@@ -286,8 +286,9 @@ def _finished(workspace: Workspace, run_id: str | None) -> ModelVersion | None:
         training = session.get(TrainingRun, run_id)
         if training is not None:
             return session.get(ModelVersion, training.result_version_id)
-    for left in workspace.path("adapters").glob(f"{run_id}-????????"):
-        shutil.rmtree(left, ignore_errors=True)
+    for ending in ("????????", "????????.partial"):  # see _new_adapter
+        for left in workspace.path("adapters").glob(f"{run_id}-{ending}"):
+            shutil.rmtree(left, ignore_errors=True)
     return None
 
 

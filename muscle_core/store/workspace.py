@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 class Workspace:
     """An open workspace. Cheap to open; safe to use from several processes at once."""
 
-    def __init__(self, home: Path, engine: sa.Engine, artifacts: Artifacts | None = None) -> None:
+    def __init__(self, home: Path, engine: sa.Engine, *, artifacts: Artifacts | None = None) -> None:
         self.home = home
         self.engine = engine
         self.artifacts = artifacts  # the place shared with other machines, if there is one
@@ -69,7 +69,7 @@ class Workspace:
             raise StoreError(f"the workspace folder {folder} cannot be written; check its owner and permissions.")
         engine = _engine(os.environ.get(DATABASE_VARIABLE) or _sqlite_url(folder / "muscle.db"))
         upgrade(engine)
-        return cls(folder, engine, artifacts)
+        return cls(folder, engine, artifacts=artifacts)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

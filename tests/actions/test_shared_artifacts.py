@@ -67,7 +67,7 @@ def machines(
     made = Machines(Workspace.open(tmp_path / "a"), Workspace.open(tmp_path / "b"))
     for role in ("old", "new"):
         add_model_version(made.a, role, str(tiny_bases[role]), role=role)
-    rows = {"train": choice_rows(24, 300), "test": choice_rows(150)}
+    rows = {"train": choice_rows(24, 300), "test": choice_rows(70)}
     add_dataset_rows(
         made.a,
         "choice",
@@ -138,7 +138,7 @@ def test_an_evaluation_that_is_taken_over_asks_nothing_twice(machines: Machines)
     with pytest.raises(Cancelled, match="after 64 samples"):
         evaluate(a, "old", "choice", engine=engine, should_stop=lambda: True)
     run = evaluate(b, "old", "choice", engine=engine)
-    assert (run.rows, len(asked), len(set(asked))) == (150, 150, 150)
+    assert (run.rows, len(asked), len(set(asked))) == (70, 70, 70)
 
 
 def test_a_training_that_goes_from_machine_to_machine_ends_bit_identical(machines: Machines) -> None:
@@ -229,13 +229,13 @@ def test_damaged_copies_are_refused_and_what_can_be_made_anew_is(
     dataset = get_dataset(b, "choice")
     with pytest.raises(StoreError, match=f"{dataset.path} at .* is damaged: .*checksum"):
         load_samples(b, dataset, "test")
-    rows = {"train": choice_rows(24, 300), "test": choice_rows(150)}
+    rows = {"train": choice_rows(24, 300), "test": choice_rows(70)}
     given = {split: [(row["id"], row) for row in group] for split, group in rows.items()}
     add_dataset_rows(b, "choice", "multiple_choice", given, template="Question : {input} Answer :")
     again = evaluate(b, "old", "choice")
     assert again.id != run.id
     third = Workspace.open(tmp_path / "c")
-    assert len(load_samples(third, dataset, "test")) == 150
+    assert len(load_samples(third, dataset, "test")) == 70
     assert evaluate(third, "old", "choice").id == again.id
     third.close()
 
