@@ -95,7 +95,9 @@ class Line:
         self.port = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
         self._is_cut = False
-        self._left: int | None = None  # bytes to the server until it cuts itself
+        self._left: int | None = None  # bytes to the server until it cuts itself or stands still
+        self._stalls = False
+        self.stalled = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
@@ -109,14 +111,24 @@ class Line:
         """Cut it when so many more bytes have gone to the server."""
         self._left = sent
 
+    def stall_after(self, sent: int) -> None:
+        """Let it stand still when so many more bytes have gone to the server; `stalled` tells that it does."""
+        self._left, self._stalls = sent, True
+
     def mend(self) -> None:
         """Let connections through again."""
-        self._is_cut, self._left, self._open = False, None, []
+        self.cut()  # what stood still
+        self._is_cut, self._left, self._stalls, self._open = False, None, False, []
 
     def close(self) -> None:
         """End it for good."""
         self.cut()
         self._listener.close()
+
+    def _stand_still(self) -> None:
+        self.stalled.set()
+        while self._stalls and not self._is_cut:
+            time.sleep(0.02)
 
     def _accept(self) -> None:
         while True:
@@ -138,7 +150,7 @@ class Line:
                 if to_server and self._left is not None:
                     self._left -= len(data)
                     if self._left < 0:
-                        self.cut()
+                        self._stand_still() if self._stalls else self.cut()
                         break
                 target.sendall(data)
         for end in (source, target):
