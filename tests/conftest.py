@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from helpers import choice_rows, make_tiny_base, worker_pids
 from postgres import PostgresCluster, fresh_database
+from s3 import s3_server
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -19,6 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models here are so small th
 def _own_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUSCLE_HOME", str(tmp_path / "workspace"))
     monkeypatch.delenv("MUSCLE_DATABASE_URL", raising=False)
+    monkeypatch.delenv("MUSCLE_ARTIFACTS", raising=False)
 
 
 @pytest.fixture
@@ -110,6 +112,29 @@ def _postgres_server(postgres_bin: Path):
 def postgres_url(_postgres_server: str) -> str:
     """URL of a fresh database on the session's PostgreSQL server."""
     return fresh_database(_postgres_server)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory):
+    """An S3 server of our own on loopback."""
+    import importlib.util
+
+    there = all(importlib.util.find_spec(name) for name in ("moto", "flask", "s3fs"))
+    _require("moto or s3fs", "here" if there else None, "pip install -r requirements-dev.txt")
+    with s3_server(tmp_path_factory.mktemp("s3") / "log") as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name of a fresh bucket on it; the environment leads there."""
+    import uuid
+
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    name = f"b{uuid.uuid4().hex}"
+    s3.client().create_bucket(Bucket=name)
+    return name
 
 
 @pytest.fixture

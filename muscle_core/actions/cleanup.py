@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,11 +82,21 @@ def find_orphans(workspace: Workspace, *, teacher_days: float = TEACHER_DAYS) ->
             known = name in jobs or name in trainings
             if not known and now - last_change(place) > FOREGROUND_SECONDS:
                 why = "of a job that is no more"
-        elif name not in active:
+        elif name.partition("-")[0] not in active:  # an adapter is named after its run
             why = "nothing refers to it"
         if why is not None:
             found.append(Orphan(path, why, size_of(place)[1]))
+    found += _shared_orphans(workspace, referred, {orphan.path for orphan in found})
     return sorted(found, key=lambda orphan: -orphan.size)
+
+
+def _shared_orphans(workspace: Workspace, referred: set[str], known: set[str]) -> Iterator[Orphan]:
+    """What other machines may see and nothing refers to; it is published before its row, so a day has to pass."""
+    for key, changed in workspace.artifacts.everything().items() if workspace.artifacts is not None else ():
+        if not key.startswith(OWNED) or is_referred(key, referred) or key in known:
+            continue
+        if time.time() - changed.timestamp() > _DAY:
+            yield Orphan(key, "in the shared place, and nothing refers to it", 0)
 
 
 def remove_orphans(workspace: Workspace, *, teacher_days: float = TEACHER_DAYS) -> list[Orphan]:
@@ -102,11 +111,7 @@ def remove_orphans(workspace: Workspace, *, teacher_days: float = TEACHER_DAYS) 
     with keeping_files(workspace):
         found = find_orphans(workspace, teacher_days=teacher_days)
         for orphan in found:
-            place = workspace.path(orphan.path)
-            if place.is_dir():
-                shutil.rmtree(place, ignore_errors=True)
-            else:
-                place.unlink(missing_ok=True)
+            workspace.discard(orphan.path)
     return [orphan for orphan in found if not (workspace.home / orphan.path).exists()]
 
 

@@ -83,7 +83,7 @@ def require_run(
 
 def predictions_of(workspace: Workspace, run: EvaluationRun) -> pd.DataFrame:
     """Prediction table of a run."""
-    return read_predictions(workspace.path(run.path))
+    return read_predictions(workspace.local(run.path))
 
 
 def compare_versions(

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from muscle_core.datasets import build_samples, dataset_fingerprint, read_rows, read_samples, write_samples
 from muscle_core.datasets.read import Row
-from muscle_core.errors import ConfigError, DataError, raise_all
+from muscle_core.errors import ConfigError, DataError, StoreError, raise_all
 from muscle_core.paths import local_path
-from muscle_core.store import Dataset, Workspace, check_name, check_split, made_by
+from muscle_core.store import ArtifactsUnreachable, Dataset, Workspace, check_name, check_split, made_by
 from muscle_core.store.tables import new_id
 from muscle_core.tasks import Sample, task_of, template_problem
 from muscle_core.tasks.classification import Classification, label_names_problem
@@ -123,19 +123,28 @@ def add_dataset_rows(
         ]
         if same[0] != same[1]:
             raise _taken(name)
-        write_samples(samples, workspace.path(existing.path))
+        workspace.discard(existing.path)  # a damaged shared copy would else be taken for this one
+        _write(workspace, samples, existing.path)
         return existing
-    path = workspace.path(dataset.path)
-    write_samples(samples, path)
+    _write(workspace, samples, dataset.path)
     try:
         with workspace.writing() as session:
             session.add(dataset)
     except BaseException as error:
-        path.unlink(missing_ok=True)
+        workspace.discard(dataset.path)
         if isinstance(error, sa.exc.IntegrityError):
             raise _taken(name) from error
         raise
     return dataset
+
+
+def _write(workspace: Workspace, samples: Sequence[Sample], path: str) -> None:
+    write_samples(samples, workspace.path(path))
+    try:
+        workspace.publish(path)
+    except BaseException:
+        workspace.discard(path)
+        raise
 
 
 def _taken(name: str) -> ConfigError:
@@ -144,8 +153,10 @@ def _taken(name: str) -> ConfigError:
 
 def _is_readable(workspace: Workspace, dataset: Dataset) -> bool:
     try:
-        read_samples(workspace.path(dataset.path))
-    except DataError:
+        read_samples(workspace.local(dataset.path))
+    except ArtifactsUnreachable:
+        raise
+    except (DataError, StoreError):
         return False
     return True
 
@@ -164,12 +175,12 @@ def load_samples(workspace: Workspace, dataset: Dataset, split: str, limit: int 
     """Samples of a split in file order, the first `limit` of them where that is given.
 
     Raises:
-        StoreError: no such split.
+        StoreError: no such split, or the shared place fails.
         DataError: the dataset's file is gone or damaged, or the limit is not positive.
     """
     check_split(dataset, split)
     check_limit(limit)
-    path = workspace.path(dataset.path)
+    path = workspace.local(dataset.path)
     if not path.is_file():
         raise DataError(f"the file of dataset {dataset.name!r} is gone: {path}. Add the dataset again.")
     return read_samples(path, split)[:limit]

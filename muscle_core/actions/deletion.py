@@ -7,7 +7,6 @@ clean-up (`muscle_core.actions.cleanup`) finds those.
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,7 +116,7 @@ def delete(workspace: Workspace, kind: str, name: str, *, with_dependents: bool 
                 )
             _delete_rows(session, plan)
         for path in plan.paths:
-            _remove(workspace.path(path))
+            workspace.discard(path)  # what is left of it, the clean-up finds
     return plan
 
 
@@ -297,13 +296,6 @@ def _delete_rows(session: Session, plan: Deletion) -> None:
     for kind in (EvaluationRun, TrainingRun, Job, ModelVersion, Dataset):
         gone = sa.delete(kind).where(kind.id.in_(list(plan.rows[kind])))
         session.execute(gone, execution_options=without)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)  # what is left of it, the clean-up finds
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _words(session: Session, row: Any) -> str:

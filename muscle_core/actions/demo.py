@@ -51,7 +51,7 @@ def load_demo(
         dataset = f"demo-{task}"
         advance(f"dataset {dataset}")
         with contextlib.suppress(StoreError):
-            if workspace.path(get_dataset(workspace, dataset).path).is_file():
+            if workspace.local(get_dataset(workspace, dataset).path).is_file():
                 continue
         rows = {split: [(row["id"], row) for row in task_rows(task, split)] for split in SPLIT_SIZES[task]}
         add_dataset_rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ from muscle_core.scoring.engine import AnswerJob, Engine, local_engine
 from muscle_core.scoring.judging import judge_shards
 from muscle_core.scoring.prediction import Answer, sample_content
 from muscle_core.store import (
+    ArtifactsUnreachable,
     EvaluationRun,
     ModelVersion,
     Workspace,
@@ -29,6 +31,8 @@ from muscle_core.store import (
 )
 from muscle_core.store.answers import AnswerStore
 from muscle_core.tasks import Sample, Task, task_of
+
+_log = logging.getLogger(__name__)
 
 Report = Callable[[int, int], None]  # samples done, samples in all
 # Answers numbered lists of samples, in any order.
@@ -119,8 +123,11 @@ def answer(
 
     Raises:
         Cancelled: `should_stop` said so; the answers so far are kept.
+        ArtifactsUnreachable: the shared place does not answer at the beginning.
     """
     task, samples = task_of(question.dataset.task_kind), question.samples
+    if workspace.artifacts is not None:
+        workspace.artifacts.share(folder, workspace.path(folder))
     answers = AnswerStore(workspace.path(folder), question.note(version))
     shards = [[(sample_content(task, sample), sample) for sample in shard] for shard in _shards(task, samples)]
     missing = _missing(shards, answers)
@@ -130,7 +137,11 @@ def answer(
     if answering is not None:
         asked = ((number, [sample for _, sample in shard]) for number, shard in missing.items())
         for number, given in answering(asked):
-            answers.add([content for content, _ in missing[number]], given)
+            shard = answers.add([content for content, _ in missing[number]], given)
+            try:
+                workspace.publish(f"{folder}/{shard.name}")
+            except ArtifactsUnreachable as error:  # kept here, and published by the next evaluation
+                _log.warning("answers are not shared with other machines for now: %s", error)
             done += len(given)
             report(done, len(samples))
             if should_stop() and done < len(samples):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -126,9 +125,10 @@ def interpolate_versions(
                 second_fingerprint=second.fingerprint,
             ),
         )
+        workspace.publish(f"adapters/{run}")
         _save(workspace, version, record)
     except BaseException:
-        shutil.rmtree(out, ignore_errors=True)
+        workspace.discard(f"adapters/{run}")
         raise
     return version
 

@@ -159,6 +159,7 @@ def _absolute(path: str) -> str:
 def _adapter_folder(workspace: Workspace, adapter: str) -> str:
     """Absolute form of an adapter's folder, which may also be named as it is listed: relative to the workspace."""
     absolute = _absolute(adapter)
-    if not Path(absolute).is_absolute() and (inside := workspace.home / absolute).is_dir():
-        return str(inside.resolve())
-    return absolute
+    inside = (workspace.home / absolute).resolve()
+    if Path(absolute).is_absolute() or not inside.is_relative_to(workspace.home):
+        return absolute
+    return str(inside) if workspace.local(absolute).is_dir() else absolute

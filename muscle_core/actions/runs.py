@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
 
 from muscle_core.errors import StoreError
-from muscle_core.store import EvaluationRun, PredictionWriter, Workspace, read_predictions, summarise
+from muscle_core.store import (
+    ArtifactsUnreachable,
+    EvaluationRun,
+    PredictionWriter,
+    Workspace,
+    read_predictions,
+    summarise,
+)
 from muscle_core.store.tables import new_id
 
 
 def known_run(workspace: Workspace, key: str) -> EvaluationRun | None:
-    """The finished run of a key, or None; a run whose predictions are missing or damaged is removed."""
+    """The finished run of a key, or None; a run whose predictions are missing or damaged is removed.
+
+    Raises:
+        ArtifactsUnreachable: the shared place fails, so that nothing can be said.
+    """
     with workspace.reading() as session:
         run = session.scalar(sa.select(EvaluationRun).where(EvaluationRun.key == key))
     if run is None:
         return None
-    folder = workspace.path(run.path)
     try:
-        if len(read_predictions(folder, ["sample_id"])) == run.rows:
+        if len(read_predictions(workspace.local(run.path), ["sample_id"])) == run.rows:
             return run
+    except ArtifactsUnreachable:
+        raise
     except StoreError:
         pass  # as with missing rows: made anew below
     with workspace.writing() as session:
         session.execute(sa.delete(EvaluationRun).where(EvaluationRun.id == run.id))
-    shutil.rmtree(folder, ignore_errors=True)
+    workspace.discard(run.path)
     return None
 
 
@@ -55,10 +66,11 @@ def store_run(workspace: Workspace, run: EvaluationRun, chunks: Iterable[list[di
             run.rows += len(rows)
         writer.finish()
         run.summary = summarise(read_predictions(writer.folder))
+        workspace.publish(run.path)
         with workspace.writing() as session:
             session.add(run)
     except sa.exc.IntegrityError as error:
-        writer.abandon()
+        workspace.discard(run.path)
         twin = known_run(workspace, run.key)
         if twin is None:
             raise StoreError(
@@ -68,5 +80,6 @@ def store_run(workspace: Workspace, run: EvaluationRun, chunks: Iterable[list[di
         return twin
     except BaseException:
         writer.abandon()
+        workspace.discard(run.path)
         raise
     return run

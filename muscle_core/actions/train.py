@@ -8,11 +8,13 @@ import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import sqlalchemy as sa
 
+from muscle_core.actions.checkpoints import checkpoint_folder, forget_checkpoints, share_checkpoint, take_over
 from muscle_core.actions.datasets import load_samples
 from muscle_core.actions.evaluate import EvaluationOptions, evaluate
 from muscle_core.actions.models import build_version, check_new_version, free_name
@@ -22,6 +24,8 @@ from muscle_core.errors import Cancelled, ConfigError, ModelError, StoreError
 from muscle_core.models.spec import ModelSpec, check_paths
 from muscle_core.paths import full_disk_told, local_path
 from muscle_core.store import (
+    METRICS,
+    ArtifactsUnreachable,
     Dataset,
     ModelVersion,
     TrainingRun,
@@ -30,8 +34,11 @@ from muscle_core.store import (
     check_split,
     get_dataset,
     get_version,
+    job_file,
     made_by,
+    publish_job_files,
     read_predictions,
+    stored_path,
 )
 from muscle_core.store.tables import new_id
 from muscle_core.tasks import task_of
@@ -90,14 +97,17 @@ def train_task(
     from muscle_core.compat.fit import fit_task_adapter
 
     run = run_id or new_id()
+    with full_disk_told(workspace.home):
+        take_over(workspace, run)
     with full_disk_told(workspace.home), _metrics_file(workspace, run) as stream:
         result = fit_task_adapter(
             spec,
             samples,
             dataset.template,
             config,
-            workspace.path(f"adapters/{run}"),
-            checkpoints=_checkpoints(workspace, run),
+            _new_adapter(workspace, run),
+            checkpoints=checkpoint_folder(workspace, run),
+            checkpoint_saved=partial(share_checkpoint, workspace, run),
             report=_recorded(stream, report),
             should_stop=should_stop,
         )
@@ -171,6 +181,8 @@ def train_compat(
     from muscle_core.compat.fit import fit_compat_adapter
 
     run = run_id or new_id()
+    with full_disk_told(workspace.home):
+        take_over(workspace, run)
     with full_disk_told(workspace.home), _metrics_file(workspace, run) as stream:
         result = fit_compat_adapter(
             old_spec,
@@ -178,9 +190,10 @@ def train_compat(
             samples,
             dataset.template,
             config,
-            workspace.path(f"adapters/{run}"),
+            _new_adapter(workspace, run),
             stores=workspace.path(STORES),
-            checkpoints=_checkpoints(workspace, run),
+            checkpoints=checkpoint_folder(workspace, run),
+            checkpoint_saved=partial(share_checkpoint, workspace, run),
             validation=validation,
             report=_recorded(stream, report),
             report_teacher=lambda name, done, total: report_stage(f"asking the {name} version", done, total),
@@ -243,7 +256,7 @@ def check_held_out(dataset: Dataset, train_split: str, test_split: str) -> None:
 
 def read_metrics(workspace: Workspace, run_id: str) -> list[StepRecord]:
     """Step records of a training, also of a running one; a last half-written line is left out."""
-    path = workspace.path(f"jobs/{run_id}/metrics.jsonl")
+    path = job_file(workspace, run_id, METRICS)
     if not path.is_file():
         return []
     lines = path.read_text().split("\n")[:-1]
@@ -275,7 +288,9 @@ def _finished(workspace: Workspace, run_id: str | None) -> ModelVersion | None:
         training = session.get(TrainingRun, run_id)
         if training is not None:
             return session.get(ModelVersion, training.result_version_id)
-    shutil.rmtree(workspace.path(f"adapters/{run_id}"), ignore_errors=True)
+    for ending in ("????????", "????????.partial"):  # see _new_adapter
+        for left in workspace.path("adapters").glob(f"{run_id}-{ending}"):
+            shutil.rmtree(left, ignore_errors=True)
     return None
 
 
@@ -303,18 +318,19 @@ def _validation(
             report=lambda done, total, stage=stage: report(stage, done, total),  # type: ignore[misc]
             should_stop=should_stop,
         )
-        rows = read_predictions(workspace.path(run.path)).to_dict("records")
+        rows = read_predictions(workspace.local(run.path)).to_dict("records")
         values.append({row["sample_id"]: value_of(row) for row in rows})
     decoding = EvaluationOptions().decoding_of(dataset)
     return Validation(samples, task_of(dataset.task_kind), dataset.template, decoding, *values)
 
 
-def _checkpoints(workspace: Workspace, run_id: str) -> Path:
-    return workspace.path(f"jobs/{run_id}/checkpoints")
+def _new_adapter(workspace: Workspace, run_id: str) -> Path:
+    """Where a run puts its adapter; another machine that is still at the same run puts its own elsewhere."""
+    return workspace.path(f"adapters/{run_id}-{new_id()[:8]}")
 
 
 def _metrics_file(workspace: Workspace, run_id: str) -> IO[str]:
-    return (workspace.job_folder(run_id) / "metrics.jsonl").open("a+", buffering=1)
+    return (workspace.job_folder(run_id) / METRICS).open("a+", buffering=1)
 
 
 def _recorded(stream: IO[str], report: Report) -> Report:
@@ -377,7 +393,7 @@ def _finish(
         old_version_id=old.id if old else None,
         new_version_id=new.id if new else None,
         job_id=run_id,
-        metrics_path=f"jobs/{run_id}/metrics.jsonl",
+        metrics_path=f"jobs/{run_id}/{METRICS}",
         summary={
             "steps": result.steps,
             "seconds": result.seconds,
@@ -398,6 +414,7 @@ def _finish(
             validation_split=validation_split,
         ),
     )
+    adapter = stored_path(workspace, result.adapter)
     try:
         version = build_version(
             workspace,
@@ -407,10 +424,21 @@ def _finish(
             parent_id=parent_id,
         )
         training.result_version_id = version.id
+        workspace.publish(adapter)
+        publish_job_files(workspace, run_id)
         _save_trained(workspace, version, training, name)
-    except BaseException:
-        shutil.rmtree(result.adapter, ignore_errors=True)
+    except ArtifactsUnreachable as error:
+        raise StoreError(
+            f"{name!r} is trained, but cannot be shared with other machines: {error} Its adapter is kept in "
+            f"{result.adapter}; to add it as a version, resume the job or train again: that goes on from the last "
+            "checkpoint."
+        ) from error
+    except BaseException as error:
+        workspace.discard(adapter)
+        if isinstance(error, sa.exc.IntegrityError) and (twin := _finished(workspace, run_id)) is not None:
+            return twin  # another machine, which took this one for dead, was faster
         raise
+    forget_checkpoints(workspace, run_id)
     return version
 
 

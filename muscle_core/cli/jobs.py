@@ -31,13 +31,14 @@ def jobs_list() -> None:
 def jobs_show(job_id: str) -> None:
     """Show a job: state, error, and the end of its log."""
     from muscle_core.jobs import get_job, log_tail
+    from muscle_core.store import LOG, job_file
 
     workspace = workspace_here()
     job = get_job(workspace, job_id)
     print(f"{job.id}  {job.state}  {_progress_text(job.progress)}\n{job.title}")
     if job.error:
         print(f"error: {job.error}")
-    log = log_tail(workspace.path(f"jobs/{job.id}/log.txt")) or job.log_tail
+    log = log_tail(job_file(workspace, job.id, LOG)) or job.log_tail
     if log:
         print(log)
 

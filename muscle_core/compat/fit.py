@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +32,7 @@ from muscle_core.compat.pairs import TrainingSet, training_pairs
 from muscle_core.compat.states import StateReader
 from muscle_core.compat.strategies import TOKEN_STRATEGIES, Strategy, strategy_of
 from muscle_core.compat.teachers import LiveTeacher, StoredTeacher, Teacher, fill_store, is_filled, store_key
-from muscle_core.compat.trainer import AdapterTrainer, Report, ShouldStop, StepRecord, StepReporter
+from muscle_core.compat.trainer import AdapterTrainer, CheckpointSaved, Report, ShouldStop, StepRecord, StepReporter
 from muscle_core.errors import ConfigError, ModelError
 from muscle_core.models.load import forget_bases, load_model, load_tokenizer
 from muscle_core.models.spec import ModelSpec, adapter_fingerprint, base_fingerprint
@@ -82,6 +81,7 @@ class _Plan(NamedTuple):
     fingerprint: str
     out: Path
     checkpoints: Path | None
+    checkpoint_saved: CheckpointSaved
     validation: Validation | None
     report: Report
     should_stop: ShouldStop
@@ -95,6 +95,7 @@ def fit_task_adapter(
     out: Path,
     *,
     checkpoints: Path | None = None,
+    checkpoint_saved: CheckpointSaved = lambda folder: None,
     report: Report = lambda record: None,
     should_stop: ShouldStop = lambda: False,
 ) -> TrainingResult:
@@ -107,7 +108,8 @@ def fit_task_adapter(
         config: options.
         out: folder to write; must not exist.
         checkpoints: folder for checkpoints; where it holds one of this same training, it goes on from there. It is
-            removed at the end, and kept after a stop. None for no checkpoints.
+            left to the caller, who may need it as long as the adapter is not safe. None for no checkpoints.
+        checkpoint_saved: called with the folder of every complete checkpoint.
         report: called with a record after every step.
         should_stop: asked after every step.
 
@@ -124,7 +126,20 @@ def fit_task_adapter(
     student = fresh_adapter(plain, config)
     fingerprint = _fingerprint("task", [plain], encoded.fingerprint(), config)
     strategy = TOKEN_STRATEGIES["cross_entropy"]
-    plan = _Plan(plain, encoded, tokenizer, config, strategy, fingerprint, out, checkpoints, None, report, should_stop)
+    plan = _Plan(
+        plain,
+        encoded,
+        tokenizer,
+        config,
+        strategy,
+        fingerprint,
+        out,
+        checkpoints,
+        checkpoint_saved,
+        None,
+        report,
+        should_stop,
+    )
     return _fit(plan, student, StateReader(student, tokenizer.pad_token_id, encoded.pairs), {}, 0.0)
 
 
@@ -138,6 +153,7 @@ def fit_compat_adapter(
     *,
     stores: Path | None = None,
     checkpoints: Path | None = None,
+    checkpoint_saved: CheckpointSaved = lambda folder: None,
     validation: Validation | None = None,
     report: Report = lambda record: None,
     report_teacher: AskReport = lambda teacher, done, total: None,
@@ -154,6 +170,7 @@ def fit_compat_adapter(
         out: folder to write; must not exist.
         stores: folder of the teacher stores, shared by all trainings that name it; None for one of this training's own.
         checkpoints: see `fit_task_adapter`.
+        checkpoint_saved: see there.
         validation: split for early stopping; needed where `config.validation_every` is not 0.
         report: called with a record after every step.
         report_teacher: called while the teachers are asked.
@@ -221,6 +238,7 @@ def fit_compat_adapter(
             _fingerprint("compat", [old, new], samples_print, config),
             out,
             checkpoints,
+            checkpoint_saved,
             validation if config.validation_every else None,
             report,
             should_stop,
@@ -244,6 +262,7 @@ def _fit(
         plan.fingerprint,
         plan.report,
         plan.should_stop,
+        checkpoint_saved=plan.checkpoint_saved,
         stopping=stopping,
         validation_every=validation_every,
         tokenizer=plan.tokenizer,
@@ -273,8 +292,6 @@ def _fit(
             student.load_state_dict(stopping.weights, strict=False)
         plan.out.parent.mkdir(parents=True, exist_ok=True)
         save_adapter(student, plan.base, plan.out)
-        if plan.checkpoints is not None:
-            shutil.rmtree(plan.checkpoints, ignore_errors=True)
     return TrainingResult(
         adapter=plan.out,
         steps=int(reporter.last.get("step", 0)),

@@ -27,6 +27,7 @@ from muscle_core.errors import JobError
 StepRecord = dict[str, float]
 Report = Callable[[StepRecord], None]
 ShouldStop = Callable[[], bool]
+CheckpointSaved = Callable[[Path], None]  # its folder
 
 
 def peak_memory_mb() -> float:
@@ -138,12 +139,14 @@ class StepReporter(TrainerCallback):
         report: Report,
         should_stop: ShouldStop,
         *,
+        checkpoint_saved: CheckpointSaved,
         stopping: EarlyStopping | None,
         validation_every: int,
         tokenizer: PreTrainedTokenizerBase,
         totals: Totals,
     ) -> None:
         self.options, self.training, self.report, self.should_stop = options, training, report, should_stop
+        self.checkpoint_saved = checkpoint_saved
         self.stopping, self.validation_every, self.tokenizer = stopping, validation_every, tokenizer
         self.totals = totals
         self.trainer: AdapterTrainer
@@ -171,12 +174,15 @@ class StepReporter(TrainerCallback):
             self.stopped = control.should_training_stop = True
         if self.trainer.checkpoints is not None:
             every = self.options.checkpoint_every
-            control.should_save = self.stopped or (every > 0 and state.global_step % every == 0)
+            # None at the end: a training that goes on from there would have no step left to do, or one too many.
+            over = control.should_training_stop or state.global_step == state.max_steps
+            control.should_save = self.stopped or (every > 0 and state.global_step % every == 0 and not over)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Complete the checkpoint."""
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         complete(folder, self.training, self.totals, self.stopping)
+        self.checkpoint_saved(folder)
 
     def _record(self, parts: list[LossParts], state: Any) -> StepRecord:
         tokens = sum(part.tokens for part in parts)

@@ -14,6 +14,7 @@ import psutil
 
 from muscle_core.jobs.child import TOKEN_VARIABLE
 from muscle_core.jobs.run_lock import holder
+from muscle_core.store.job_files import LOG, job_file
 from muscle_core.store.tables import Job
 from muscle_core.store.workspace import HOME_VARIABLE, Workspace
 
@@ -53,7 +54,8 @@ class LocalLauncher:
 
     def start(self, workspace: Workspace, job: Job) -> Child:
         """See `Launcher`."""
-        with (workspace.job_folder(job.id) / "log.txt").open("ab") as log:
+        workspace.job_folder(job.id)
+        with job_file(workspace, job.id, LOG).open("ab") as log:  # goes on where another machine's log ended
             return _Started(
                 subprocess.Popen(
                     [sys.executable, "-m", CHILD_MODULE, job.id],

@@ -28,6 +28,7 @@ from muscle_core.jobs.launcher import Child, Launcher, LocalLauncher, import_roo
 from muscle_core.jobs.leases import Slots
 from muscle_core.jobs.log_tail import log_tail
 from muscle_core.jobs.run_lock import REFUSED
+from muscle_core.store.job_files import LOG, job_file, publish_job_files
 from muscle_core.store.tables import Job
 from muscle_core.store.workspace import HOME_VARIABLE, Workspace
 
@@ -274,9 +275,10 @@ class _Worker:
                 self.notice("process died", job=job.id, how=how, state=state)
         else:
             text = f"the process of this job ended with exit code {code} without a result; its log tells more."
-            tail = log_tail(self.workspace.path(f"jobs/{job.id}/log.txt"))
+            tail = log_tail(job_file(self.workspace, job.id, LOG))
             if leases.finish(self.workspace, job.id, job.token, "failed", error=text, log_tail=tail):
                 self.notice("job failed without a word", job=job.id, exit_code=code)
+        publish_job_files(self.workspace, job.id)
         del self.held[job.id]
         self.notice("job ended", job=job.id, exit_code=code)
 

@@ -78,8 +78,8 @@ class AnswerStore:
     def __contains__(self, content: str) -> bool:
         return content in self._shard_of
 
-    def add(self, contents: Sequence[str], answers: Sequence[Answer]) -> None:
-        """Keep answers, all of them or none.
+    def add(self, contents: Sequence[str], answers: Sequence[Answer]) -> Path:
+        """Keep answers, all of them or none; returns their shard.
 
         Raises:
             StoreError: they cannot be written, for example because the disk is full.
@@ -97,6 +97,7 @@ class AnswerStore:
                 "make room, then evaluate again."
             ) from error
         self._shard_of.update((content, shard) for content in contents if content not in self._shard_of)
+        return shard
 
     def get(self, contents: Iterable[str]) -> list[Answer]:
         """Answers to contents that are there, in the order given.

@@ -109,12 +109,12 @@ def spec_of(workspace: Workspace, version: ModelVersion) -> ModelSpec:
 
     Raises:
         ModelError: only outputs of the version are known.
-        StoreError: its adapter would lie outside the workspace.
+        StoreError: its adapter would lie outside the workspace, or cannot be fetched from the shared place.
     """
     base = require_weights(version)
     adapter = version.adapter
     if adapter is not None and not Path(adapter).is_absolute():
-        adapter = str(workspace.path(adapter))
+        adapter = str(workspace.local(adapter))
     return ModelSpec(base=base, revision=version.revision, adapter=adapter)
 
 

@@ -68,6 +68,8 @@ def take_snapshot(workspace: Workspace, database: Path, *, teachers: bool = Fals
             referred = referred_paths(connection, home)
     finally:
         engine.dispose()
+    for path in sorted(referred):  # what only other machines have had so far
+        workspace.local(path)
     missing = sorted(path for path in referred if not (home / path).exists())
     return Snapshot(counts, list(_artefacts(home, referred, teachers)), missing)
 

@@ -7,11 +7,16 @@ workspace/
   predictions/         one folder of Parquet parts an evaluation run
   adapters/            PEFT folders
   jobs/<id>/           log.txt and metrics.jsonl of background work
+
+Where MUSCLE_ARTIFACTS names a shared place (artifacts.py), what is made here is published there, and what other
+machines made is fetched from there when it is needed; the folder is then a cache. Without it, both do nothing.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +26,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from muscle_core.errors import StoreError
 from muscle_core.paths import local_path, reason
+from muscle_core.store.artifacts import Artifacts, ArtifactsUnreachable
 from muscle_core.store.database import (
     DATABASE_FILE,
     DATABASE_VARIABLE,
@@ -35,6 +41,8 @@ from muscle_core.store.migrate import Migration, check_revision, current_revisio
 HOME_VARIABLE = "MUSCLE_HOME"
 DEFAULT_HOME = "workspace"
 
+_log = logging.getLogger(__name__)
+
 
 class Workspace:
     """An open workspace. Cheap to open; safe to use from several processes at once.
@@ -43,12 +51,16 @@ class Workspace:
         home: its folder.
         engine: connections to its database.
         read_only: why nothing can be written to it; None where it can.
+        artifacts: the place shared with other machines, if there is one.
     """
 
-    def __init__(self, home: Path, engine: sa.Engine, read_only: str | None = None) -> None:
+    def __init__(
+        self, home: Path, engine: sa.Engine, read_only: str | None = None, *, artifacts: Artifacts | None = None
+    ) -> None:
         self.home = home
         self.engine = engine
         self.read_only = read_only
+        self.artifacts = artifacts
         self._sessions = sessionmaker(engine, expire_on_commit=False)
 
     @classmethod
@@ -61,8 +73,10 @@ class Workspace:
             home: its folder; by default `$MUSCLE_HOME`, else `./workspace`.
 
         Raises:
-            StoreError: the folder cannot be made, or its database is damaged or has the tables of another version.
+            StoreError: the folder cannot be made, its database is damaged or has the tables of another version, or a
+                variable names something that cannot be used.
         """
+        artifacts = Artifacts.from_environment()
         folder = home_folder(home)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -74,14 +88,14 @@ class Workspace:
             refused = f"the workspace folder {folder} cannot be written; check its owner, rights and how it is mounted."
         if refused is None or url is not None:
             try:
-                return cls(folder, _prepared(engine_of(url or sqlite_url(file))), refused)
+                return cls(folder, _prepared(engine_of(url or sqlite_url(file))), refused, artifacts=artifacts)
             except DatabaseRefused as error:
                 if url is not None:
                     raise
                 refused = str(error)
         if not file.is_file() or file.stat().st_size == 0:
             raise StoreError(refused)
-        return cls(folder, _checked(reading_engine(file)), refused)
+        return cls(folder, _checked(reading_engine(file)), refused, artifacts=artifacts)
 
     @staticmethod
     def migrate(home: str | Path | None = None) -> Migration:
@@ -142,6 +156,39 @@ class Workspace:
         if not path.is_relative_to(self.home):
             raise StoreError(f"{relative!r} points outside the workspace {self.home}.")
         return path
+
+    def local(self, relative: str) -> Path:
+        """Path of an artefact to read; what another machine made is fetched first. It may still be missing.
+
+        Raises:
+            StoreError: it would lie outside the workspace, its shared copy is damaged, or the shared place fails.
+        """
+        path = self.path(relative)
+        if self.artifacts is not None and not path.exists():
+            self.artifacts.fetch(relative, path)
+        return path
+
+    def publish(self, relative: str) -> None:
+        """Make a complete artefact visible to other machines; before the row that refers to it is written.
+
+        Raises:
+            StoreError: the shared place fails; nothing of it is visible there.
+        """
+        if self.artifacts is not None:
+            self.artifacts.publish(relative, self.path(relative))
+
+    def discard(self, relative: str) -> None:
+        """Remove an artefact that nothing refers to, here and in the shared place; where that fails, it stays there."""
+        path = self.path(relative)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+        if self.artifacts is not None:
+            try:
+                self.artifacts.remove(relative)
+            except ArtifactsUnreachable as error:
+                _log.warning("%s is no longer needed, but stays in the shared place: %s", relative, error)
 
     def job_folder(self, job_id: str) -> Path:
         """Folder of a job's log and metrics; made on first use."""

@@ -22,7 +22,7 @@ from muscle_core.jobs import (
     log_tail,
     request_cancel,
 )
-from muscle_core.store import Job, Workspace
+from muscle_core.store import LOG, Job, Workspace, job_file
 from muscle_core.ui.frame import errors_shown, go, plain, wrapping_columns
 from muscle_core.ui.numbers import duration, percent
 from muscle_core.ui.training_form import JOB_KEY
@@ -110,7 +110,7 @@ def _panel(workspace: Workspace, job_id: str, was_active: bool) -> None:
             config={"displayModeBar": False},
             alt="Loss, share of tokens aligned to old, divergence and accuracy over the training steps",
         )
-    log = log_tail(workspace.path(f"jobs/{job_id}/log.txt")) or job.log_tail
+    log = log_tail(job_file(workspace, job_id, LOG)) or job.log_tail
     if log:
         with st.expander("Log"):
             st.code(log, language=None)

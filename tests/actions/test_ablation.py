@@ -169,8 +169,10 @@ def test_an_adapter_left_by_a_kill_before_its_record_is_made_again(trained: Work
     with pytest.raises(Cancelled):
         run_ablation(trained, request, should_stop=lambda: trained.path("jobs").exists())
     run_id = next(path.parent.name for path in trained.path("jobs").glob("*/lock"))
-    trained.path(f"adapters/{run_id}").mkdir(parents=True)
+    left = trained.path(f"adapters/{run_id}-0123abcd")
+    left.mkdir(parents=True)
     assert run_ablation(trained, AblationRequest(*PAIR, CONFIG, **wanted)).variants[0].training.id == run_id
+    assert not left.exists()
 
 
 def test_no_training_is_done_twice_at_once(trained: Workspace) -> None:

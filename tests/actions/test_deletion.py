@@ -194,7 +194,7 @@ def test_a_kill_between_rows_and_files_leaves_only_what_the_clean_up_finds(furni
         "import os, signal\n"
         "from muscle_core.actions import deletion\n"
         "from muscle_core.store import Workspace\n"
-        "deletion._remove = lambda path: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Workspace.discard = lambda self, path: os.kill(os.getpid(), signal.SIGKILL)\n"
         "deletion.delete(Workspace.open(), 'version', 'compat', with_dependents=True)\n"
     )
     planned = plan_deletion(furnished, "version", "compat").paths

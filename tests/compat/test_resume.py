@@ -90,7 +90,6 @@ def test_cancelled_at_any_step_and_resumed_it_ends_bit_identical(versions, store
     assert weights(tmp_path / "out") == expected
     assert [comparable(record) for record in records] == [comparable(record) for record in expected_records]
     assert (result.steps, result.old_share) == (STEPS, expected_result.old_share)
-    assert not folder.exists()
 
 
 def test_a_killed_training_repeats_the_steps_since_its_last_checkpoint(versions, stores, undisturbed, tmp_path):
@@ -111,6 +110,17 @@ def test_a_killed_training_repeats_the_steps_since_its_last_checkpoint(versions,
     assert [record["step"] for record in again] == list(range(16, STEPS + 1))
     assert weights(tmp_path / "out") == expected
     assert comparable(again[0]) == comparable(expected_records[15])
+
+
+def test_killed_after_its_last_step_it_goes_on_from_the_checkpoint_before(versions, stores, undisturbed, tmp_path):
+    folder, saved = tmp_path / "checkpoints", []
+    options = {"checkpoint_every": STEPS // 2}
+    train(versions, stores, tmp_path / "first", options=options, checkpoints=folder, checkpoint_saved=saved.append)
+    assert saved == [folder / f"checkpoint-{STEPS // 2}"] == list(folder.iterdir())
+    again = []
+    train(versions, stores, tmp_path / "out", options=options, checkpoints=folder, report=again.append)
+    assert [record["step"] for record in again] == list(range(STEPS // 2 + 1, STEPS + 1))
+    assert weights(tmp_path / "out") == undisturbed[0]
 
 
 def test_a_checkpoint_of_another_training_is_refused(versions, stores, tmp_path):

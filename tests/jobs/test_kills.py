@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
-from jobs_running import Started, job_lines, prepare, start_worker, submit_training
+from jobs_running import Started, adapter_bytes, job_lines, prepare, start_worker, submit_training
 
 from muscle_core.compat.config import CompatConfig
 from muscle_core.jobs import ACTIVE, get_job, history, list_jobs
@@ -135,7 +135,7 @@ def check_all(workspace: Workspace, ids: list[str], expected: dict[str, bytes]) 
     jobs = list_jobs(workspace, limit=10_000)
     assert {job.state for job in jobs} == {"succeeded"}, [(job.title, job.state, job.error) for job in jobs]
     for job_id in ids:
-        weights = workspace.path(f"adapters/{job_id}/adapter_model.safetensors").read_bytes()
+        weights = adapter_bytes(workspace, job_id)
         assert weights == expected[get_job(workspace, job_id).payload["options"]["seed"]], job_id
     return sum(
         event.what in ("process died", "adopted", "taken over") for job in jobs for event in history(workspace, job.id)

@@ -40,6 +40,15 @@ def submit_training(workspace: Any, steps: int, **options: Any) -> str:
     return submit_compat(workspace, "task-old", "task-new", "choice", config).job_id
 
 
+def adapter_bytes(workspace: Any, run_id: str) -> bytes:
+    """Weights of the adapter that a training made."""
+    from muscle_core.store import ModelVersion, TrainingRun
+
+    with workspace.reading() as session:
+        version = session.get(ModelVersion, session.get(TrainingRun, run_id).result_version_id)
+    return (workspace.path(version.adapter) / "adapter_model.safetensors").read_bytes()
+
+
 @dataclass
 class Started:
     """A worker in a process group of its own."""
