@@ -208,7 +208,15 @@ def keeping_files(workspace: Workspace) -> Iterator[None]:
     if workspace.read_only is not None and not os.access(workspace.home, os.W_OK):
         yield  # nobody deletes anything here
         return
-    with (workspace.home / "housekeeping.lock").open("a") as stream:
+    lock = workspace.home / "housekeeping.lock"
+    try:
+        stream = lock.open("a")
+    except OSError:
+        if lock.exists():
+            raise
+        yield  # the disk is full, and a lock that cannot be made is held by nobody: clean-up has to go on
+        return
+    with stream:
         deadline = time.monotonic() + 2.0
         while True:
             try:

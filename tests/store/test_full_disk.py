@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from furnished import add_job, furnish, tree
+from furnished import add_job, age, furnish, tree, write
 from helpers import choice_rows
 
 from muscle_core import cli
@@ -164,6 +164,19 @@ def test_a_transaction_that_fills_the_disk_writes_nothing(home: Path, small_disk
     again = Workspace.open()
     assert [version.name for version in list_versions(again)] == [*names, "after"]
     again.close()
+
+
+def test_clean_up_makes_room_on_a_disk_that_takes_not_one_file_more(home: Path, small_disk: Path, muscle) -> None:
+    age(write(home / "predictions" / "gone" / "part-00000.parquet", "left" * 10_000).parent)
+    fill(small_disk)
+    used = os.statvfs(small_disk)
+    inodes = used.f_files - used.f_ffree
+    subprocess.run(["mount", "-o", f"remount,nr_inodes={inodes}", str(small_disk)], check=True)
+    with pytest.raises(OSError, match="No space left"):
+        (small_disk / "one-more").touch()
+    code, out, _ = muscle("workspace", "gc", "--yes")
+    assert (code, out.count("39.1 KiB removed")) == (0, 1)
+    assert not (home / "predictions" / "gone").exists()
 
 
 def test_on_a_read_only_disk_every_command_says_so_and_reading_goes_on(
