@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from muscle_core.actions.compare import TrainedVariant, predictions_of, require_run
-from muscle_core.actions.train import read_metrics
+from muscle_core.actions.step_records import read_metrics
 from muscle_core.comparison import pool_seeds
 from muscle_core.store import Workspace, check_split, get_dataset, get_version
 

@@ -21,19 +21,25 @@ from muscle_core.store import Job, Workspace
 _RETRY_SECONDS = 1.0
 
 
+class _Stages:
+    """Tells of work whose pieces are kept as they are done; what was there before this process counts for nothing."""
+
+    def __init__(self, process: JobProcess) -> None:
+        self._process = process
+        self._found: dict[str, int] = {}
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        found = self._found.setdefault(stage, done)
+        self._process.write(stage, done, total, saved=done > found)
+
+
 def _evaluate(workspace: Workspace, job: Job, process: JobProcess) -> dict[str, Any]:
     from muscle_core.actions.evaluate import EvaluationOptions, evaluate
 
-    payload, runs = job.payload, []
+    payload, runs, stages = job.payload, [], _Stages(process)
     trained = [before.result or {} for before in jobs_before(workspace, job.id)]
     names = payload["versions"] or [result["version"] for result in trained if "version" in result]
     for name in names:
-        answered: list[int] = []  # samples done, at each report
-
-        def report(done: int, total: int, name: str = name, answered: list[int] = answered) -> None:
-            process.write(f"evaluating {name}", done, total, saved=bool(answered) and done > answered[-1])
-            answered.append(done)
-
         run = evaluate(
             workspace,
             name,
@@ -41,7 +47,7 @@ def _evaluate(workspace: Workspace, job: Job, process: JobProcess) -> dict[str, 
             split=payload["split"],
             limit=payload["limit"],
             options=EvaluationOptions(**payload.get("options", {})),
-            report=report,
+            report=partial(stages, f"evaluating {name}"),
             should_stop=process.should_stop,
         )
         runs.append(run.id)
@@ -75,7 +81,7 @@ def _train_compat(workspace: Workspace, job: Job, process: JobProcess) -> dict[s
         name=payload["name"],
         limit=payload["limit"],
         run_id=job.id,
-        report_stage=process.write,
+        report_stage=_Stages(process),
         report=report,
         should_stop=process.should_stop,
     )
@@ -100,7 +106,7 @@ def _compare_ablation(workspace: Workspace, job: Job, process: JobProcess) -> di
 def _load_demo(workspace: Workspace, job: Job, process: JobProcess) -> dict[str, Any]:
     from muscle_core.actions.demo import load_demo
 
-    load_demo(workspace, report=partial(process.write, saved=True), should_stop=process.should_stop)
+    load_demo(workspace, report=_Stages(process), should_stop=process.should_stop)
     return {}
 
 

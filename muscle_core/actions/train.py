@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -19,6 +18,7 @@ from muscle_core.actions.datasets import load_samples
 from muscle_core.actions.evaluate import EvaluationOptions, evaluate
 from muscle_core.actions.models import build_version, check_new_version, free_name
 from muscle_core.actions.pairs import check_pair, unchanged_spec
+from muscle_core.actions.step_records import Report, recording
 from muscle_core.compat.config import CompatConfig, TaskConfig
 from muscle_core.errors import Cancelled, ConfigError, ModelError, StoreError
 from muscle_core.models.spec import ModelSpec, check_paths
@@ -34,7 +34,6 @@ from muscle_core.store import (
     check_split,
     get_dataset,
     get_version,
-    job_file,
     made_by,
     publish_job_files,
     read_predictions,
@@ -43,8 +42,6 @@ from muscle_core.store import (
 from muscle_core.store.tables import new_id
 from muscle_core.tasks import task_of
 
-StepRecord = dict[str, float]
-Report = Callable[[StepRecord], None]
 ShouldStop = Callable[[], bool]
 Stage = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
 
@@ -99,7 +96,7 @@ def train_task(
     run = run_id or new_id()
     with full_disk_told(workspace.home):
         take_over(workspace, run)
-    with full_disk_told(workspace.home), _metrics_file(workspace, run) as stream:
+    with full_disk_told(workspace.home), recording(workspace, run, report) as recorded:
         result = fit_task_adapter(
             spec,
             samples,
@@ -108,7 +105,7 @@ def train_task(
             _new_adapter(workspace, run),
             checkpoints=checkpoint_folder(workspace, run),
             checkpoint_saved=partial(share_checkpoint, workspace, run),
-            report=_recorded(stream, report),
+            report=recorded,
             should_stop=should_stop,
         )
     return _finish(
@@ -183,7 +180,7 @@ def train_compat(
     run = run_id or new_id()
     with full_disk_told(workspace.home):
         take_over(workspace, run)
-    with full_disk_told(workspace.home), _metrics_file(workspace, run) as stream:
+    with full_disk_told(workspace.home), recording(workspace, run, report) as recorded:
         result = fit_compat_adapter(
             old_spec,
             new_spec,
@@ -195,7 +192,7 @@ def train_compat(
             checkpoints=checkpoint_folder(workspace, run),
             checkpoint_saved=partial(share_checkpoint, workspace, run),
             validation=validation,
-            report=_recorded(stream, report),
+            report=recorded,
             report_teacher=lambda name, done, total: report_stage(f"asking the {name} version", done, total),
             should_stop=should_stop,
         )
@@ -252,16 +249,6 @@ def check_held_out(dataset: Dataset, train_split: str, test_split: str) -> None:
             f"split {train_split!r} of {dataset.name!r} is named for training and for the test; an adapter looks "
             "better than it is on the samples that it was trained on. Train on another split."
         )
-
-
-def read_metrics(workspace: Workspace, run_id: str) -> list[StepRecord]:
-    """Step records of a training, also of a running one; a last half-written line is left out."""
-    path = job_file(workspace, run_id, METRICS)
-    if not path.is_file():
-        return []
-    lines = path.read_text().split("\n")[:-1]
-    # JSON has no NaN; null stands for "not measured".
-    return [{k: math.nan if v is None else v for k, v in json.loads(line).items()} for line in lines]
 
 
 def _base_to_train(workspace: Workspace, base: str) -> ModelSpec:
@@ -327,30 +314,6 @@ def _validation(
 def _new_adapter(workspace: Workspace, run_id: str) -> Path:
     """Where a run puts its adapter; another machine that is still at the same run puts its own elsewhere."""
     return workspace.path(f"adapters/{run_id}-{new_id()[:8]}")
-
-
-def _metrics_file(workspace: Workspace, run_id: str) -> IO[str]:
-    return (workspace.job_folder(run_id) / METRICS).open("a+", buffering=1)
-
-
-def _recorded(stream: IO[str], report: Report) -> Report:
-    """Write every step's record; a training that goes on from a checkpoint writes over the steps it repeats."""
-    started = False
-
-    def record(step: StepRecord) -> None:
-        nonlocal started
-        if not started:
-            stream.seek(0)
-            lines = stream.read().split("\n")[:-1]
-            kept = [line for line in lines if json.loads(line)["step"] < step["step"]]
-            stream.truncate(0)
-            stream.writelines(line + "\n" for line in kept)
-            started = True
-        values = {k: (None if isinstance(v, float) and math.isnan(v) else v) for k, v in step.items()}
-        stream.write(json.dumps(values) + "\n")
-        report(step)
-
-    return record
 
 
 def _finish(

@@ -20,7 +20,7 @@ from muscle_core.store.tables import Job, JobNeed, new_id, now
 from muscle_core.store.workspace import Workspace
 
 LEASE_VARIABLE = "MUSCLE_LEASE_SECONDS"
-MOST_ATTEMPTS = 5  # deaths in a row with nothing saved in between
+MOST_ATTEMPTS = 10  # deaths in a row with nothing saved in between
 _RUNNING = ("running", "cancelling")
 
 

@@ -106,6 +106,8 @@ def _insert(session: Session, work: Work, payload: dict[str, Any], needs: Sequen
         raise JobError(f"{work.title!r} needs jobs that do not exist: {', '.join(missing)}.")
     key, job_id = idempotency_key(work.kind, payload), new_id()
     active = Job.state.in_(ACTIVE)
+    # In words, not as parameters: PostgreSQL could not match a prepared statement to the index of active keys.
+    of_index = sa.text(f"state IN ({', '.join(map(repr, ACTIVE))})")
     make = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     statement = make(Job).values(
         id=job_id,
@@ -118,7 +120,7 @@ def _insert(session: Session, work: Work, payload: dict[str, Any], needs: Sequen
     )
     # The index of active keys decides, also between two clicks at once.
     made = session.scalar(
-        statement.on_conflict_do_nothing(index_elements=[Job.idempotency_key], index_where=active).returning(Job.id)
+        statement.on_conflict_do_nothing(index_elements=[Job.idempotency_key], index_where=of_index).returning(Job.id)
     )
     if made is not None:
         session.add_all(JobNeed(job_id=job_id, needed_id=need) for need in dict.fromkeys(needs))

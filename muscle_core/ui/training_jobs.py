@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from muscle_core.actions.background import resume_job
-from muscle_core.actions.train import read_metrics
+from muscle_core.actions.step_records import read_metrics
 from muscle_core.figures import training_curves
 from muscle_core.jobs import (
     ACTIVE,

@@ -13,7 +13,8 @@ from muscle_core.actions.compare import compare_trained, trained_variants
 from muscle_core.actions.evaluate import evaluate
 from muscle_core.actions.over_seeds import compare_over_seeds, group_by_options, old_shares
 from muscle_core.actions.run_job import run_job
-from muscle_core.actions.train import read_metrics, train_compat, train_task
+from muscle_core.actions.step_records import read_metrics
+from muscle_core.actions.train import train_compat, train_task
 from muscle_core.compat.config import CompatConfig, TaskConfig
 from muscle_core.errors import Cancelled, ConfigError, JobError
 from muscle_core.jobs import Slots, get_job, list_jobs, request_cancel

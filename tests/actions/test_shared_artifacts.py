@@ -18,7 +18,8 @@ from muscle_core.actions.evaluate import EvaluationOptions, evaluate
 from muscle_core.actions.interpolate import interpolate_versions
 from muscle_core.actions.models import add_model_version
 from muscle_core.actions.sharing import share_workspace
-from muscle_core.actions.train import read_metrics, train_compat, train_task
+from muscle_core.actions.step_records import read_metrics
+from muscle_core.actions.train import train_compat, train_task
 from muscle_core.cli.share import share_command
 from muscle_core.compat.config import CompatConfig, TaskConfig
 from muscle_core.errors import Cancelled, ConfigError, StoreError

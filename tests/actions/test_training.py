@@ -12,7 +12,8 @@ from muscle_core.actions.evaluate import evaluate
 from muscle_core.actions.imports import import_predictions
 from muscle_core.actions.models import add_imported_version as import_version
 from muscle_core.actions.models import add_model_version
-from muscle_core.actions.train import check_compat, check_held_out, read_metrics, train_compat, train_task
+from muscle_core.actions.step_records import read_metrics
+from muscle_core.actions.train import check_compat, check_held_out, train_compat, train_task
 from muscle_core.compat.config import CompatConfig, TaskConfig
 from muscle_core.errors import Cancelled, ConfigError, DataError, ModelError, StoreError
 from muscle_core.interchange import ImportColumns

@@ -55,6 +55,12 @@ def test_ten_double_submissions_are_ten_jobs_each_with_its_evaluation(store: Wor
     assert sorted(job.kind for job in queue.list_jobs(store)) == ["evaluate"] * 10 + ["train_compat"] * 10
 
 
+def test_many_submissions_of_one_process_are_all_taken(store: Workspace) -> None:
+    """A driver that prepares what it is asked often asks another way then."""
+    assert all(_submit(store, {"a": number}).is_new for number in range(30))
+    assert not any(_submit(store, {"a": number}).is_new for number in range(30))
+
+
 def test_other_work_is_another_job_and_finished_work_may_be_submitted_again(store: Workspace) -> None:
     first = _submit(store, {"a": 1})
     assert _submit(store, {"a": 2}).is_new
