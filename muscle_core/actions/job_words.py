@@ -101,18 +101,19 @@ def tries(workspace: Workspace, jobs: Sequence[Job]) -> dict[str, int]:
 
 
 def why_again(events: Sequence[JobEvent]) -> str:
-    """How often a job was started and why more than once; "" where it was at most once."""
+    """How often a job was started, and what ended the tries; "" where nothing went wrong and nobody resumed it."""
     starts = [place for place, event in enumerate(events) if event.what == "claimed"]
-    if len(starts) < 2:
+    since = [event for event in events[starts[0] :] if event.what in _AGAIN] if starts else []
+    if not since:
         return ""
-    between = [event for event in events[starts[0] : starts[-1]] if event.what in _AGAIN]
     reasons = []
-    for what, number in Counter(event.what for event in between).items():
+    for what, number in Counter(event.what for event in since).items():
         facts = [f"{number:,} times"] if number > 1 else []
         if what == "process died":
-            facts.append(next(event.detail for event in reversed(between) if event.what == what))
+            facts.append(next(event.detail for event in reversed(since) if event.what == what))
         reasons.append(_AGAIN[what] + (f" ({', '.join(facts)})" if facts else ""))
-    return f"Started {len(starts):,} times: {'; '.join(reasons)}."
+    how_often = "once, then" if len(starts) == 1 else f"{len(starts):,} times:"
+    return f"Started {how_often} {'; '.join(reasons)}."
 
 
 def event_words(workspace: Workspace, event: JobEvent) -> tuple[str, str]:

@@ -274,6 +274,8 @@ def _figures(workspace: Workspace, job_id: str) -> None:
     columns[1].metric("Tokens aligned to old", percent(last["old_share"]), help="In the last step.")
     columns[2].metric("Token accuracy", percent(last["token_accuracy"]), help="On the last step's training tokens.")
     columns[3].metric("Tokens a second", f"{last['tokens_per_second']:,.0f}", help="Answer tokens, in the last step.")
+    if len(metrics) < 2:  # the axes around a single point would say nothing
+        return
     every = -(-len(metrics) // _MOST_POINTS)
     st.plotly_chart(
         training_curves(metrics.iloc[::every]),

@@ -6,7 +6,7 @@ import time
 
 import streamlit as st
 
-from muscle_core.jobs import ensure_worker, log_tail, worker_alive
+from muscle_core.jobs import ensure_worker, list_jobs, log_tail, worker_alive
 from muscle_core.store import Job, Workspace
 
 _LOOK_SECONDS = 10.0
@@ -22,7 +22,7 @@ def keep_worker(workspace: Workspace, job: Job) -> None:
     if now - st.session_state.get(_LAST_LOOK, -_LOOK_SECONDS) >= _LOOK_SECONDS:
         st.session_state[_LAST_LOOK] = now
         ensure_worker(workspace)
-    if job.state != "queued" or worker_alive(workspace):
+    if job.state != "queued" or worker_alive(workspace) or _is_served_elsewhere(workspace):
         st.session_state.pop(_ALONE_SINCE, None)
         return
     if now - st.session_state.setdefault(_ALONE_SINCE, now) < _PATIENCE_SECONDS:
@@ -35,3 +35,8 @@ def keep_worker(workspace: Workspace, job: Job) -> None:
     if log:
         with st.expander("Last lines of the log of the worker"):
             st.code(log, language=None, height=_LOG_HEIGHT)
+
+
+def _is_served_elsewhere(workspace: Workspace) -> bool:
+    """Whether a job runs, on whatever machine: the queue moves on when it ends."""
+    return any(job.state in ("running", "cancelling") for job in list_jobs(workspace))

@@ -112,6 +112,7 @@ def test_a_running_job_shows_its_progress_and_can_be_cancelled_once(pair: Worksp
     job = running(pair)
     app = opened(job.id)
     assert "▶ running" in said(app.markdown)
+    assert [bar.proto.text for bar in app.get("progress")] == ["training\\: 40 of 100"]
     assert labels(app) == {"Cancel this job"}
     press(app, "Cancel this job")
     assert get_job(pair, job.id).state == "cancelling"
@@ -209,6 +210,15 @@ def test_a_lost_job_says_how_often_it_was_started(pair: Workspace) -> None:
     assert "Started 5 times: its worker no longer answered and another one took it over (4 times)." in said(app.caption)
 
 
+def test_a_job_that_is_queued_again_says_why(pair: Workspace) -> None:
+    job = running(pair)
+    leases.bury(pair, job.id, job.token, "ended by signal 9", "")
+    app = opened(job.id)
+    assert "Started once, then its process died (ended by signal 9)." in said(app.caption)
+    assert "Waits for a worker." in said(app.info)
+    assert not app.get("progress")
+
+
 def test_a_long_history_in_plain_words(pair: Workspace) -> None:
     job_id = queued(pair)
     for _ in range(30):
@@ -224,7 +234,7 @@ def test_a_long_history_in_plain_words(pair: Workspace) -> None:
     assert len(events) == len(history(pair, job_id)) == 64
     assert list(events.loc[1])[1:] == ["started", "on here, cpu", r"main\@here"]  # without the folder
     assert table(app).loc[job_id[:8], "tries"] == 32
-    assert why_again(history(pair, job_id)[:2]) == ""
+    assert [why_again(history(pair, job_id)[:number]) for number in (0, 1, 2)] == ["", "", ""]
 
 
 def test_a_link_opens_a_job_that_the_list_has_no_more_and_refuses_one_that_never_was(
@@ -247,6 +257,9 @@ def test_a_job_without_a_worker_says_how_to_start_one(pair: Workspace, monkeypat
     app = opened(queued(pair))
     assert "Start one: python -m muscle_core worker" in said(app.warning)
     assert any("database does not answer" in code.value for code in app.code)
+    running(pair, seed=1)  # on another machine: the queue moves on
+    app.run()
+    assert not app.warning
 
 
 def test_the_ablation_panel_names_what_failed_once_and_opens_it(pair: Workspace) -> None:
