@@ -54,14 +54,13 @@ class Waiting(NamedTuple):
     def sentence(self) -> str:
         """For people who look at this one job."""
         if self.needs:
-            number = len(self.needs)
-            first = "this job has" if number == 1 else f"these {number:,} jobs have"
-            return f"Waits until {first} succeeded: {_titles(self.needs)}."
-        comes = "1 other job comes" if self.ahead == 1 else f"{self.ahead:,} other jobs come"
-        first = f", and {comes} first" if self.ahead else ""
+            others = "another job has" if len(self.needs) == 1 else f"{len(self.needs):,} other jobs have"
+            return f"Waits until {others} succeeded: {_titles(self.needs)}."
+        others = "1 other job comes" if self.ahead == 1 else f"{self.ahead:,} other jobs come"
+        order = f", and {others} first" if self.ahead else ""
         if self.running:
-            return f"Waits for a free slot{first}. Running now: {_titles(self.running)}."
-        return f"Waits for a worker{first}."
+            return f"Waits for a free slot{order}. Running now: {_titles(self.running)}."
+        return f"Waits for a worker{order}."
 
 
 def waiting(workspace: Workspace, jobs: Sequence[Job]) -> dict[str, Waiting]:

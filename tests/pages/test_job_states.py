@@ -100,7 +100,7 @@ def test_a_queued_job_says_what_it_waits_for(pair: Workspace) -> None:
     assert f"(job {first[:8]})" in said(app.info)
     [evaluation] = jobs_after(pair, second)
     app = opened(evaluation.id)
-    assert "Waits until this job has succeeded: Train token_correctness, seed 1" in said(app.info)
+    assert "Waits until another job has succeeded: Train token_correctness, seed 1" in said(app.info)
     rows = table(app)
     assert list(rows.columns) == ["state", "what", "waits for", "submitted", "time", "tries"]
     assert rows.loc[second[:8], "waits for"] == "a free slot"
@@ -295,7 +295,7 @@ def test_the_commands_say_what_a_job_waits_for_and_what_happened(pair: Workspace
     assert "Started 2 times: its process died (ended by signal 9)." in shown
     assert shown.count("started") == 2
     shown = CliRunner().invoke(commands, ["jobs", "show", evaluation.id[:8]]).output
-    assert "Waits until this job has succeeded: Train token_correctness" in shown
+    assert "Waits until another job has succeeded: Train token_correctness" in shown
 
 
 def test_more_than_three_needs_are_counted(workspace: Workspace) -> None:
@@ -303,5 +303,5 @@ def test_more_than_three_needs_are_counted(workspace: Workspace) -> None:
     table_id = queue.submit_all(workspace, [*works, Work("evaluate", "table", {}, needs=range(5))])[-1].job_id
     waits = waiting(workspace, [get_job(workspace, table_id)])[table_id]
     assert waits.short == "5 jobs"
-    assert waits.sentence.startswith("Waits until these 5 jobs have succeeded: part 0 (job ")
+    assert waits.sentence.startswith("Waits until 5 other jobs have succeeded: part 0 (job ")
     assert waits.sentence.endswith("; and 2 more.")
