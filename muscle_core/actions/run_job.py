@@ -16,7 +16,7 @@ from muscle_core.jobs import JobProcess, finish, get_job, give_back, jobs_before
 from muscle_core.jobs.advice import advice
 from muscle_core.jobs.run_lock import REFUSED
 from muscle_core.paths import system_text
-from muscle_core.store import Job, Workspace
+from muscle_core.store import LOG, Job, Workspace
 
 _RETRY_SECONDS = 1.0
 
@@ -158,7 +158,7 @@ def _run(workspace: Workspace, process: JobProcess) -> str:
 def _ended(workspace: Workspace, process: JobProcess, state: str, **facts: Any) -> str:
     if state == "failed":
         sys.stdout.flush()
-        facts["log_tail"] = log_tail(workspace.job_folder(process.job_id) / "log.txt")
+        facts["log_tail"] = log_tail(workspace.job_folder(process.job_id) / LOG)
     process.flush()
 
     def end() -> str | None:

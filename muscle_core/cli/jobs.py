@@ -8,7 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from muscle_core.cli.shared import print_table, workspace_here
+from muscle_core.store import Workspace
+from muscle_core.store.tables import JobEvent
 
+_MOST_EVENTS = 10  # of what `jobs show` prints
 app = typer.Typer()
 jobs_app = typer.Typer(no_args_is_help=True, help="Background work: list, show, cancel, resume.")
 
@@ -16,29 +19,48 @@ jobs_app = typer.Typer(no_args_is_help=True, help="Background work: list, show, 
 @jobs_app.command("list")
 def jobs_list() -> None:
     """List background jobs, newest first."""
+    from muscle_core.actions.job_words import tries, waiting
     from muscle_core.jobs import list_jobs
 
+    workspace = workspace_here()
+    jobs = list_jobs(workspace)
+    waits, started = waiting(workspace, jobs), tries(workspace, jobs)
     print_table(
-        ("id", "state", "progress", "age", "title"),
+        ("id", "state", "progress", "waits for", "tries", "age", "title"),
         (
-            (j.id[:8], j.state, _progress_text(j.progress), _age(j.created_at), j.title)
-            for j in list_jobs(workspace_here())
+            (
+                j.id[:8],
+                j.state,
+                _progress_text(j.progress),
+                waits[j.id].short if j.id in waits else "-",
+                started.get(j.id, 0),
+                _age(j.created_at),
+                j.title,
+            )
+            for j in jobs
         ),
     )
 
 
 @jobs_app.command("show")
 def jobs_show(job_id: str) -> None:
-    """Show a job: state, error, and the end of its log."""
-    from muscle_core.jobs import get_job, log_tail
+    """Show a job: state, error, the last of its history, and the end of its log."""
+    from muscle_core.actions.job_words import waiting, why_again
+    from muscle_core.jobs import get_job, history, log_tail
     from muscle_core.store import LOG, job_file
 
     workspace = workspace_here()
     job = get_job(workspace, job_id)
     print(f"{job.id}  {job.state}  {_progress_text(job.progress)}\n{job.title}")
+    for waits in waiting(workspace, [job]).values():
+        print(waits.sentence)
     if job.error:
         print(f"error: {job.error}")
-    log = log_tail(job_file(workspace, job.id, LOG)) or job.log_tail
+    events = history(workspace, job.id)
+    if again := why_again(events):
+        print(again)
+    print_table(("when", "what", "detail"), (_event_cells(workspace, event) for event in events[-_MOST_EVENTS:]))
+    log = job.log_tail or log_tail(job_file(workspace, job.id, LOG))
     if log:
         print(log)
 
@@ -68,10 +90,8 @@ def jobs_history(job_id: str) -> None:
 
     workspace = workspace_here()
     events = history(workspace, get_job(workspace, job_id).id)
-    print_table(
-        ("when", "what", "worker", "detail"),
-        ((e.at.strftime("%Y-%m-%d %H:%M:%S"), e.what, e.worker or "-", e.detail) for e in events),
-    )
+    rows = ((*_event_cells(workspace, event), event.worker or "-") for event in events)
+    print_table(("when", "what", "detail", "worker"), rows)
 
 
 @app.command("worker")
@@ -96,6 +116,13 @@ def worker_command(
 
         told = counted(notice, metrics_port)
     run_worker(workspace_here(), name=name, slots=slots, idle_exit=idle_exit, once=once, notice=told)
+
+
+def _event_cells(workspace: Workspace, event: JobEvent) -> tuple[str, str, str]:
+    from muscle_core.actions.job_words import event_words
+
+    what, detail = event_words(workspace, event)
+    return event.at.strftime("%Y-%m-%d %H:%M:%S"), what, detail or "-"
 
 
 def _progress_text(progress: dict[str, Any]) -> str:

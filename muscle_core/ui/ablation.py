@@ -21,6 +21,7 @@ from muscle_core.ui.training_form import JOB_KEY, cannot_train, default_preset
 from muscle_core.ui.worker import keep_worker
 
 _SEEDS = range(10)
+_MOST_NAMED = 3
 
 
 def show(workspace: Workspace, chosen: Picks) -> None:
@@ -81,11 +82,11 @@ def show(workspace: Workspace, chosen: Picks) -> None:
 
 
 def _state(workspace: Workspace, look: partial[Ablation], was_active: int) -> None:
-    """What there is of each strategy and seed; draws the page anew when a job has ended."""
+    """What there is of each strategy and seed; draws the page anew when others are under way."""
     with errors_shown():
         plan = look()
     under_way = [cell.job for cell in plan.cells if cell.under_way and cell.job is not None]
-    if len(under_way) < was_active:
+    if len(under_way) != was_active:
         st.rerun()
     if under_way:
         keep_worker(workspace, min(under_way, key=lambda job: (job.state == "queued", job.created_at)))
@@ -96,18 +97,22 @@ def _state(workspace: Workspace, look: partial[Ablation], was_active: int) -> No
         alt="What there is of each strategy with each seed",
         key="ablation",
     )
+    whose: dict[str, list[str]] = {}  # several often fail for one reason
     for cell in plan.cells:
         if cell.is_missing and cell.job is not None and cell.job.state == "failed":
             why = (cell.job.error or "its log tells more").splitlines()[0]
-            st.error(plain(f"{cell.label} failed (job {cell.job.id[:8]}): {why}"), icon=":material/error:")
+            whose.setdefault(why, []).append(f"{cell.label} (job {cell.job.id[:8]})")
+    for why, cells in whose.items():
+        more = f"; and {len(cells) - _MOST_NAMED:,} more" if len(cells) > _MOST_NAMED else ""
+        st.error(plain(f"{'; '.join(cells[:_MOST_NAMED])}{more} failed: {why}"), icon=":material/error:")
 
 
 def _buttons(workspace: Workspace, request: AblationRequest, plan: Ablation) -> None:
     missing = [cell for cell in plan.cells if cell.is_missing]
     under_way = [cell.job for cell in plan.cells if cell.under_way and cell.job is not None]
     st.caption(plain(_summary(workspace, plan, len(missing), len(under_way))))
-    first, second, third = wrapping_columns(3, least=220, key="ablation_buttons")
-    if first.button(
+    columns = iter(wrapping_columns(4, least=220, key="ablation_buttons"))
+    if next(columns).button(
         f"Queue what is missing ({len(missing):,})",
         type="primary",
         icon=":material/play_arrow:",
@@ -117,13 +122,16 @@ def _buttons(workspace: Workspace, request: AblationRequest, plan: Ablation) -> 
         submitted = submit_ablation(workspace, request)
         st.toast(f"{sum(one.is_new for one in submitted.submissions):,} jobs queued.")
         st.rerun()
+    failed = [cell.job for cell in missing if cell.job is not None and cell.job.state in ("failed", "lost")]
+    if failed and next(columns).button("Look at what failed", icon=":material/error:", width="stretch"):
+        go("training", {JOB_KEY: failed[0].id[:8]}, afresh=(JOB_KEY,))
     if not under_way:
         return
-    if second.button(f"Cancel these jobs ({len(under_way):,})", icon=":material/stop_circle:", width="stretch"):
+    if next(columns).button(f"Cancel these jobs ({len(under_way):,})", icon=":material/stop_circle:", width="stretch"):
         for job in reversed(under_way):  # the running one last, so that no other starts meanwhile
             request_cancel(workspace, job.id)
         st.rerun()
-    if third.button("Watch the training", icon=":material/monitoring:", width="stretch"):
+    if next(columns).button("Watch the training", icon=":material/monitoring:", width="stretch"):
         running = min(under_way, key=lambda job: (job.state == "queued", job.created_at))
         go("training", {JOB_KEY: running.id[:8]}, afresh=(JOB_KEY,))
 
@@ -159,10 +167,12 @@ def _text(cell: Cell) -> str:
     if job is not None and cell.under_way:
         if job.state == "running" and job.progress:
             share = job.progress["done"] / max(job.progress["total"], 1)
-            return f"▶ {job.progress['stage']} {share * 100:.0f} %"
+            stage = "evaluating" if job is cell.evaluation else job.progress["stage"]
+            return f"▶ {stage} {share * 100:.0f} %"
         return {"queued": "○ queued", "running": "▶ starting"}.get(job.state, f"◼ {job.state}")
+    trained = "trained; evaluation " if job is not None and job is cell.evaluation else ""
     if job is not None and job.state in ("cancelled", "lost"):
-        return f"◼ {job.state}, to be resumed"
-    if cell.variant is not None:
-        return "trained, to be evaluated"
-    return "✗ failed, to be trained again" if job is not None and job.state == "failed" else "to be trained"
+        return f"{'◼' if job.state == 'cancelled' else '✗'} {trained}{job.state}, to be resumed"
+    if job is not None and job.state == "failed":
+        return f"✗ {trained}failed, to be done again"
+    return "trained, to be evaluated" if cell.variant is not None else "to be trained"

@@ -7,7 +7,7 @@ import streamlit as st
 from muscle_core.actions.background import submit_demo
 from muscle_core.jobs import ACTIVE, list_jobs
 from muscle_core.store import Job, Workspace
-from muscle_core.ui.frame import errors_shown, plain
+from muscle_core.ui.frame import errors_shown, plain, plain_lines
 from muscle_core.ui.worker import keep_worker
 
 
@@ -27,13 +27,22 @@ def offer_demo(workspace: Workspace) -> None:
     running = [job for job in list_jobs(workspace) if job.kind == "load_demo"]
     if not running or running[0].state not in ACTIVE:
         if running and running[0].state != "succeeded":
-            st.error(f"Loading the demo {running[0].state}: {plain(running[0].error or '')}", icon=":material/error:")
+            _say_why_not(running[0])
         if st.button("Load the demo", type="primary", icon=":material/download:"):
             with errors_shown():
                 submit_demo(workspace)
             st.rerun()
         return
     _demo_progress(workspace)
+
+
+def _say_why_not(job: Job) -> None:
+    if job.state == "cancelled":
+        st.info("Loading the demo was cancelled. What is loaded stays.", icon=":material/info:")
+    else:
+        st.error(
+            f"Loading the demo has failed: {plain_lines(job.error or 'its log tells more.')}", icon=":material/error:"
+        )
 
 
 @st.fragment(run_every="1s")

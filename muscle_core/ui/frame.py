@@ -125,3 +125,8 @@ def plain(text: str) -> str:
     for sign in "\\`*_{}[]()<>#+-=!|~$:.@":
         text = text.replace(sign, "\\" + sign)
     return text
+
+
+def plain_lines(text: str) -> str:
+    """Text from data as `plain`, line by line."""
+    return "  \n".join(plain(line) for line in text.splitlines())

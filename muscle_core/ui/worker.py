@@ -1,28 +1,42 @@
-"""Keep a worker alive while a page waits for a job, and say what is wrong where none starts."""
+"""Keep a worker alive while a page waits for a job, and say so where none starts."""
 
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 
 import streamlit as st
 
-from muscle_core.jobs import ensure_worker, log_tail
+from muscle_core.jobs import ensure_worker, list_jobs, log_tail, worker_alive
 from muscle_core.store import Job, Workspace
 
 _LOOK_SECONDS = 10.0
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 20.0
 _LAST_LOOK = "_last_look_for_a_worker"
+_ALONE_SINCE = "_without_a_worker_since"
+_LOG_HEIGHT = 420
 
 
 def keep_worker(workspace: Workspace, job: Job) -> None:
-    """Start a worker if none is alive (looked at every ten seconds); show its log where a job waits too long."""
+    """Start a worker if none is alive (looked at every ten seconds); show its log where none stays alive."""
     now = time.monotonic()
     if now - st.session_state.get(_LAST_LOOK, -_LOOK_SECONDS) >= _LOOK_SECONDS:
         st.session_state[_LAST_LOOK] = now
         ensure_worker(workspace)
-    waiting = (datetime.now(UTC) - job.created_at).total_seconds()
-    log = workspace.path("worker.log")
-    if job.state == "queued" and waiting > _PATIENCE_SECONDS and log.is_file() and log.stat().st_size:
-        with st.expander("The job still waits. End of the worker's log:"):
-            st.code(log_tail(log), language=None)
+    if job.state != "queued" or worker_alive(workspace) or _is_served_elsewhere(workspace):
+        st.session_state.pop(_ALONE_SINCE, None)
+        return
+    if now - st.session_state.setdefault(_ALONE_SINCE, now) < _PATIENCE_SECONDS:
+        return
+    st.warning(
+        "No worker runs on this machine, so the job still waits. Start one: python -m muscle\\_core worker",
+        icon=":material/warning:",
+    )
+    log = log_tail(workspace.path("worker.log"))
+    if log:
+        with st.expander("Last lines of the log of the worker"):
+            st.code(log, language=None, height=_LOG_HEIGHT)
+
+
+def _is_served_elsewhere(workspace: Workspace) -> bool:
+    """Whether a job runs, on whatever machine: the queue moves on when it ends."""
+    return any(job.state in ("running", "cancelling") for job in list_jobs(workspace))

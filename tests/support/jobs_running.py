@@ -96,12 +96,17 @@ def start_worker(home: Path, *arguments: str, grace: str = "60", slow: str = "0"
         process = subprocess.Popen(
             [sys.executable, "-c", code, "worker", *arguments],
             cwd=ROOT,
-            env={**os.environ, "MUSCLE_HOME": str(home), _SLOW: slow, "PYTHONPATH": _slowing(home), **variables},
+            env={**os.environ, "MUSCLE_HOME": str(home), **slowed(home, slow), **variables},
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
     return Started(process, log)
+
+
+def slowed(home: Path, seconds: float | str) -> dict[str, str]:
+    """Environment in which each step of a training takes so much longer, also of workers that are started from it."""
+    return {_SLOW: str(seconds), "PYTHONPATH": _slowing(home)}
 
 
 def _slowing(home: Path) -> str:

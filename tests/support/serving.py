@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,27 +27,45 @@ CHROMIUM_FLAGS = [
 ]
 
 
+class Server(str):
+    """URL of a server."""
+
+    process: subprocess.Popen
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.kill()
+        self.process.wait(timeout=20)
+
+
 @contextmanager
-def served(home: Path, log: Path) -> Iterator[str]:
-    """Serve the app over a workspace folder; yields its URL."""
+def served(home: Path, log: Path, variables: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Serve the app over a workspace folder; yields its URL.
+
+    Args:
+        home: of the workspace.
+        log: file for its output.
+        variables: of the environment, besides.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with log.open("ab") as stream:
-        server = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
             cwd=ROOT,
-            env={**os.environ, "MUSCLE_HOME": str(home)},
+            env={**os.environ, "MUSCLE_HOME": str(home), **(variables or {})},
             stdout=stream,
             stderr=subprocess.STDOUT,
         )
-    url = f"http://127.0.0.1:{port}"
+    server = Server(f"http://127.0.0.1:{port}")
+    server.process = process
     try:
-        _wait_until_healthy(url, server, log)
-        yield url
+        _wait_until_healthy(server, process, log)
+        yield server
     finally:
-        server.terminate()
-        server.wait(timeout=20)
+        process.terminate()
+        process.wait(timeout=20)
 
 
 def _wait_until_healthy(url: str, server: subprocess.Popen, log: Path) -> None:
