@@ -26,7 +26,7 @@ from muscle_core.jobs import (
     log_tail,
     request_cancel,
 )
-from muscle_core.store import Job, Workspace
+from muscle_core.store import LOG, Job, Workspace, job_file
 from muscle_core.ui.frame import errors_shown, go, plain, plain_lines, wrapping_columns
 from muscle_core.ui.numbers import duration, percent
 from muscle_core.ui.training_form import JOB_KEY

@@ -206,8 +206,10 @@ def test_a_lost_job_says_how_often_it_was_started(pair: Workspace) -> None:
     assert "Its process does not answer any more." in said(app.warning)
     leases.settle(pair)
     app.run()
-    assert "Lost: its worker and its process ended 5 times in a row" in said(app.error)
-    assert "Started 5 times: its worker no longer answered and another one took it over (4 times)." in said(app.caption)
+    times = leases.MOST_ATTEMPTS
+    assert f"Lost: its worker and its process ended {times} times in a row" in said(app.error)
+    again = f"its worker no longer answered and another one took it over ({times - 1} times)."
+    assert f"Started {times} times: {again}" in said(app.caption)
 
 
 def test_a_job_that_is_queued_again_says_why(pair: Workspace) -> None:
