@@ -20,20 +20,23 @@ with errors_shown():
     pair = (home, chosen.old, chosen.new, chosen.dataset, chosen.split)
     variants, ensemble = trained_variants(*pair), evaluated_ensemble(*pair)
 
-st.markdown(
-    f"What each masking strategy makes of the update {plain(chosen.old.name)} → {plain(chosen.new.name)} on "
-    f"{plain(chosen.dataset.name)} ({plain(chosen.split)})."
-)
-masking.explain()
-if not variants:
-    st.info(
-        "No compatibility adapter has been trained for this pair on this dataset yet. Train one; it takes about two "
-        "minutes on the demo.",
-        icon=":material/info:",
+table, panel = st.container(), st.container()  # what appears in the table must not move the live panel
+with table:
+    st.markdown(
+        f"What each masking strategy makes of the update {plain(chosen.old.name)} → {plain(chosen.new.name)} on "
+        f"{plain(chosen.dataset.name)} ({plain(chosen.split)})."
     )
-    if st.button("Train a compatibility adapter", type="primary", icon=":material/model_training:"):
-        go("training")
-if variants or ensemble:
-    with errors_shown():
-        masking.show(home, chosen, variants)
-ablation.show(home, chosen)
+    masking.explain()
+    if not variants:
+        st.info(
+            "No compatibility adapter has been trained for this pair on this dataset yet. Train one; it takes about "
+            "two minutes on the demo.",
+            icon=":material/info:",
+        )
+        if st.button("Train a compatibility adapter", type="primary", icon=":material/model_training:"):
+            go("training")
+    if variants or ensemble:
+        with errors_shown():
+            masking.show(home, chosen, variants)
+with panel:
+    ablation.show(home, chosen)

@@ -16,6 +16,8 @@ with errors_shown():
     if chosen is None:
         offer_demo(home)
         st.stop()
-    training_form.show(home, chosen)
-    st.subheader("Background work", anchor=False)
-    training_jobs.show(home)
+    form, work = st.container(), st.container()  # what changes in the form must not move the live panel
+    with form:
+        training_form.show(home, chosen)
+    with work:
+        training_jobs.show(home)

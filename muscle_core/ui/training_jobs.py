@@ -53,27 +53,33 @@ _MOST_ROWS, _TABLE_HEIGHT = 10, 420
 
 def show(workspace: Workspace) -> None:
     """List the jobs and show the one in the URL, or the running one, or the newest."""
+    st.subheader("Background work", anchor=False)
+    # A place each, always the same: the browser cannot draw a fragment whose place has moved while it ran.
+    head, controls, panel, listing = (st.container() for _ in range(4))
     jobs = list_jobs(workspace, _MOST_JOBS)
     if not jobs:
-        st.info("Nothing has been started yet.", icon=":material/info:")
+        head.info("Nothing has been started yet.", icon=":material/info:")
         return
-    by_id = {job.id[:8]: job for job in jobs} | _linked(workspace)
     # What runs, else what could start, else the newest.
     under_way = [job for job in jobs if job.state in ACTIVE]
     running = min(under_way, key=lambda job: (job.state == "queued", "after" in job.payload), default=jobs[0])
-    restore(JOB_KEY, running.id[:8], lambda key: key in by_id, lambda text: text[:8])
-    picked = st.selectbox(
-        "Job",
-        list(by_id),
-        key=JOB_KEY,
-        format_func=lambda key: f"{_MARKS[by_id[key].state]} · {by_id[key].title} · {key}",
-    )
-    publish(JOB_KEY, picked)
-    family = _family(workspace, by_id.get(picked or "", jobs[0]).id)
-    _buttons(workspace, family)
-    watched = any(one.state in ACTIVE for one in family)
-    st.fragment(_panel, run_every="1s" if watched else None)(workspace, family[0].id, _drawn(family))
-    with st.expander("All jobs" if len(jobs) < _MOST_JOBS else f"The newest {_MOST_JOBS} jobs"):
+    with head:
+        by_id = {job.id[:8]: job for job in jobs} | _linked(workspace)
+        restore(JOB_KEY, running.id[:8], lambda key: key in by_id, lambda text: text[:8])
+        picked = st.selectbox(
+            "Job",
+            list(by_id),
+            key=JOB_KEY,
+            format_func=lambda key: f"{_MARKS[by_id[key].state]} · {by_id[key].title} · {key}",
+        )
+        publish(JOB_KEY, picked)
+    with controls:
+        family = _family(workspace, by_id.get(picked or "", jobs[0]).id)
+        _buttons(workspace, family)
+    with panel:
+        watched = any(one.state in ACTIVE for one in family)
+        st.fragment(_panel, run_every="1s" if watched else None)(workspace, family[0].id, _drawn(family))
+    with listing, st.expander("All jobs" if len(jobs) < _MOST_JOBS else f"The newest {_MOST_JOBS} jobs"):
         st.fragment(_all_jobs, run_every="3s" if under_way else None)(workspace)
 
 
