@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -116,3 +117,55 @@ def _belongs(process: psutil.Process, folder: Path) -> bool:
         return any(str(folder) in part for part in process.cmdline())
     except psutil.Error:
         return False
+
+
+class Gate:
+    """An address that leads to another one, as long as it is open."""
+
+    def __init__(self, target: str) -> None:
+        host, port = target.removeprefix("http://").split(":")
+        self._target = (host, int(port))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open = True
+        self._pairs: list[socket.socket] = []
+        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Gate:
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.shut()
+        self._listener.close()
+
+    def open(self) -> None:
+        self._open = True
+
+    def shut(self) -> None:
+        """End what goes through; what comes from now on is turned away."""
+        self._open = False
+        for one in self._pairs:
+            one.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return  # closed
+            if not self._open:
+                near.close()
+                continue
+            far = socket.create_connection(self._target)
+            self._pairs += [near, far]
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=_carry, args=(source, sink), daemon=True).start()
+
+
+def _carry(source: socket.socket, sink: socket.socket) -> None:
+    try:
+        while data := source.recv(65_536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        return
