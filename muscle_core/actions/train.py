@@ -40,6 +40,7 @@ StepRecord = dict[str, float]
 Report = Callable[[StepRecord], None]
 ShouldStop = Callable[[], bool]
 Stage = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
+Fit = Callable[..., Any]  # called as `fit_compat_adapter`
 
 VALIDATION_SPLIT = "validation"  # what early stopping looks at
 STORES = "teachers"  # folder of the workspace with what teachers said, shared by all trainings
@@ -131,6 +132,7 @@ def train_compat(
     report: Report = lambda record: None,
     report_stage: Stage = lambda stage, done, total: None,
     should_stop: ShouldStop = lambda: False,
+    fit: Fit | None = None,
 ) -> ModelVersion:
     """Train a compatibility adapter on the new version's base and add the result as a model version.
 
@@ -148,6 +150,7 @@ def train_compat(
         report: called after every step.
         report_stage: called during what goes before the steps: asking the teachers, evaluating the validation split.
         should_stop: asked after every step.
+        fit: does the training, such as a `RayTraining`; None for this process.
 
     Raises:
         StoreError, ConfigError, ModelError, DataError: the inputs cannot be used.
@@ -172,7 +175,7 @@ def train_compat(
 
     run = run_id or new_id()
     with _metrics_file(workspace, run) as stream:
-        result = fit_compat_adapter(
+        result = (fit or fit_compat_adapter)(
             old_spec,
             new_spec,
             samples,
@@ -319,17 +322,17 @@ def _metrics_file(workspace: Workspace, run_id: str) -> IO[str]:
 
 def _recorded(stream: IO[str], report: Report) -> Report:
     """Write every step's record; a training that goes on from a checkpoint writes over the steps it repeats."""
-    started = False
+    last = math.inf
 
     def record(step: StepRecord) -> None:
-        nonlocal started
-        if not started:
+        nonlocal last
+        if step["step"] <= last:
             stream.seek(0)
             lines = stream.read().split("\n")[:-1]
             kept = [line for line in lines if json.loads(line)["step"] < step["step"]]
             stream.truncate(0)
             stream.writelines(line + "\n" for line in kept)
-            started = True
+        last = step["step"]
         values = {k: (None if isinstance(v, float) and math.isnan(v) else v) for k, v in step.items()}
         stream.write(json.dumps(values) + "\n")
         report(step)
