@@ -156,6 +156,15 @@ def filled(workspace, tiny_bases: dict[str, Path]):
     return workspace
 
 
+@pytest.fixture(scope="session")
+def ray_cluster():
+    """A Ray cluster of two processors on loopback."""
+    from ray_cluster import running_cluster
+
+    with running_cluster(cpus=2) as cluster:
+        yield cluster
+
+
 @pytest.fixture
 def stop_workers(tmp_path: Path):
     """Ends the workers of this test's workspace when the test is over."""

@@ -9,7 +9,7 @@ from muscle_core.actions.datasets import check_limit
 from muscle_core.actions.evaluate import EvaluationOptions
 from muscle_core.actions.models import check_new_version
 from muscle_core.actions.train import VALIDATION_SPLIT, check_compat, check_held_out
-from muscle_core.compat.config import CompatConfig
+from muscle_core.compat.config import CompatConfig, share_of_batch
 from muscle_core.errors import ConfigError
 from muscle_core.jobs import Submission, Work, ensure_worker, resume, submit_all
 from muscle_core.store import Dataset, Job, Workspace, check_split, get_dataset, get_version, require_weights
@@ -68,8 +68,21 @@ def submit_compat(
     test_split: str = "test",
     name: str | None = None,
     limit: int | None = None,
+    ray_workers: int | None = None,
 ) -> Submission:
     """Queue a compatibility training and, as a job that waits for it, the evaluation of the result.
+
+    Args:
+        workspace: where all is.
+        old_name: old version.
+        new_name: new version.
+        dataset_name: dataset.
+        config: options of the training.
+        train_split: split to train on.
+        test_split: split to evaluate on.
+        name: of the new version.
+        limit: train on the first samples only.
+        ray_workers: train in so many processes of a Ray cluster; None for the job's own process.
 
     Returns:
         The submission of the training.
@@ -81,6 +94,8 @@ def submit_compat(
     check_held_out(dataset, train_split, test_split)
     check_validation(dataset, config, train_split, test_split)
     check_limit(limit)
+    if ray_workers is not None:
+        share_of_batch(config.batch_size, ray_workers)
     if name is not None:
         check_new_version(workspace, name, "compat", None)
     works = compat_works(
@@ -92,6 +107,7 @@ def submit_compat(
         test_split=test_split,
         name=name,
         limit=limit,
+        ray_workers=ray_workers,
     )
     return _start(workspace, works)[0]
 
@@ -106,10 +122,11 @@ def compat_works(
     test_split: str,
     name: str | None = None,
     limit: int | None = None,
+    ray_workers: int | None = None,
 ) -> tuple[Work, Work]:
     """A compatibility training and the evaluation of its result as jobs; nothing is checked or queued here."""
     what = f"{config.strategy}, seed {config.seed}, for {old_name} → {new_name} on {dataset_name}"
-    payload = {
+    payload: dict[str, object] = {
         "old": old_name,
         "new": new_name,
         "dataset": dataset_name,
@@ -119,6 +136,8 @@ def compat_works(
         "limit": limit,
         "options": config.as_dict(),
     }
+    if ray_workers is not None:
+        payload["ray_workers"] = ray_workers
     evaluation: dict[str, object] = {
         "versions": [],
         "dataset": dataset_name,

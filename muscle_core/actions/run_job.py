@@ -59,7 +59,11 @@ def _train_compat(workspace: Workspace, job: Job, process: JobProcess) -> dict[s
     from muscle_core.actions.train import train_compat
     from muscle_core.compat.config import CompatConfig
 
-    payload = job.payload
+    payload, fit = job.payload, None
+    if payload.get("ray_workers"):
+        from muscle_core.compat.ray_train import RayTraining
+
+        fit = RayTraining(payload["ray_workers"])
     config = CompatConfig.from_dict(payload["options"])
     begun: dict[str, float] = {}  # where this process took up the training, for the time that is left
 
@@ -84,6 +88,7 @@ def _train_compat(workspace: Workspace, job: Job, process: JobProcess) -> dict[s
         report_stage=_Stages(process),
         report=report,
         should_stop=process.should_stop,
+        fit=fit,
     )
     picks = {key: payload[key] for key in ("old", "new", "dataset")}
     return {**picks, "version": version.name, "split": payload["test_split"]}

@@ -6,6 +6,8 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
 
 from muscle_core.store import METRICS, Workspace, job_file
 
@@ -31,17 +33,16 @@ def recording(workspace: Workspace, run_id: str, report: Report) -> Iterator[Rep
     the others.
     """
     path = workspace.job_folder(run_id) / METRICS
-    before = path.read_text().split("\n")[:-1] if path.is_file() else []
-    stream = None
+    stream: IO[str] | None = None
+    last = math.inf
 
     def record(step: StepRecord) -> None:
-        nonlocal stream
-        if stream is None:
-            kept = [line for line in before if json.loads(line)["step"] < step["step"]]
-            partial = path.with_suffix(".partial")
-            partial.write_text("".join(f"{line}\n" for line in kept))
-            partial.replace(path)
-            stream = path.open("a", buffering=1)
+        nonlocal stream, last
+        if stream is None or step["step"] <= last:
+            if stream is not None:
+                stream.close()
+            stream = _before(path, step["step"]).open("a", buffering=1)
+        last = step["step"]
         values = {k: (None if isinstance(v, float) and math.isnan(v) else v) for k, v in step.items()}
         stream.write(json.dumps(values) + "\n")
         report(step)
@@ -51,3 +52,11 @@ def recording(workspace: Workspace, run_id: str, report: Report) -> Iterator[Rep
     finally:
         if stream is not None:
             stream.close()
+
+
+def _before(path: Path, step: float) -> Path:
+    """The file with what it holds of earlier steps."""
+    lines = path.read_text().split("\n")[:-1] if path.is_file() else []
+    partial = path.with_suffix(".partial")
+    partial.write_text("".join(f"{line}\n" for line in lines if json.loads(line)["step"] < step))
+    return partial.replace(path)

@@ -44,6 +44,7 @@ from muscle_core.tasks import task_of
 
 ShouldStop = Callable[[], bool]
 Stage = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
+Fit = Callable[..., Any]  # called as `fit_compat_adapter`
 
 VALIDATION_SPLIT = "validation"  # what early stopping looks at
 STORES = "teachers"  # folder of the workspace with what teachers said, shared by all trainings
@@ -138,6 +139,7 @@ def train_compat(
     report: Report = lambda record: None,
     report_stage: Stage = lambda stage, done, total: None,
     should_stop: ShouldStop = lambda: False,
+    fit: Fit | None = None,
 ) -> ModelVersion:
     """Train a compatibility adapter on the new version's base and add the result as a model version.
 
@@ -155,6 +157,7 @@ def train_compat(
         report: called after every step.
         report_stage: called during what goes before the steps: asking the teachers, evaluating the validation split.
         should_stop: asked after every step.
+        fit: does the training, such as a `RayTraining`; None for this process.
 
     Raises:
         StoreError, ConfigError, ModelError, DataError: the inputs cannot be used.
@@ -181,7 +184,7 @@ def train_compat(
     with full_disk_told(workspace.home):
         take_over(workspace, run)
     with full_disk_told(workspace.home), recording(workspace, run, report) as recorded:
-        result = fit_compat_adapter(
+        result = (fit or fit_compat_adapter)(
             old_spec,
             new_spec,
             samples,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from muscle_core.cli.shared import print_table, workspace_here
+from muscle_core.errors import ConfigError
 from muscle_core.store import Workspace
 from muscle_core.store.tables import JobEvent
 
@@ -102,20 +103,43 @@ def worker_command(
     idle_exit: Annotated[float | None, typer.Option(help="End after so many idle seconds.")] = None,
     once: Annotated[bool, typer.Option(help="Run what is queued, then end.")] = False,
     metrics_port: Annotated[int | None, typer.Option(help="Serve counters on this port of 127.0.0.1.")] = None,
+    launcher: Annotated[str, typer.Option(help="Where jobs run: local, or ray (an existing Ray cluster).")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Of --launcher ray: dashboard of the cluster (http://HOST:8265), or auto.")
+    ] = None,
 ) -> None:
-    """Run background jobs, each in a process of its own, until stopped. The log is one JSON object a line."""
+    """Run background jobs, each in a process of its own, until stopped. The log is one JSON object a line.
+
+    With --launcher ray the slots say how many jobs this worker keeps on the cluster (by default one, without a GPU).
+    """
     from muscle_core.jobs import Slots, run_worker
     from muscle_core.jobs.log import notice
     from muscle_core.jobs.worker import machine_slots
 
-    own = machine_slots()
+    if launcher not in ("local", "ray"):
+        raise ConfigError(f"unknown launcher {launcher!r}; known: local, ray")
+    if (launcher == "ray") != (address is not None):
+        raise ConfigError("--launcher ray and --address belong together.")
+    own, elsewhere = machine_slots(), None
+    if address is not None:
+        from muscle_core.jobs.ray_launcher import RayLauncher
+
+        own, elsewhere = Slots(), RayLauncher(address)
     slots = Slots(own.cpu if cpu_slots is None else cpu_slots, own.gpu if gpu_slots is None else gpu_slots)
     told = notice
     if metrics_port is not None:
         from muscle_core.jobs.counters import counted
 
         told = counted(notice, metrics_port)
-    run_worker(workspace_here(), name=name, slots=slots, idle_exit=idle_exit, once=once, notice=told)
+    run_worker(
+        workspace_here(),
+        name=name,
+        slots=slots,
+        launcher=elsewhere,
+        idle_exit=idle_exit,
+        once=once,
+        notice=told,
+    )
 
 
 def _event_cells(workspace: Workspace, event: JobEvent) -> tuple[str, str, str]:

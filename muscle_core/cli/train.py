@@ -63,10 +63,21 @@ def train_compat_command(
     name: Annotated[str | None, typer.Option(help="Name of the new model version.")] = None,
     evaluate_result: Annotated[bool, typer.Option("--evaluate/--no-evaluate", help="Evaluate it at the end.")] = True,
     background: Annotated[bool, typer.Option(help="Queue it for the worker and return.")] = False,
+    engine: Annotated[str, typer.Option(help="Where it is trained: local, or ray (Ray Train).")] = "local",
+    workers: Annotated[int | None, typer.Option(help="Processes of --engine ray (default 1).")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads of each; not with --background.")] = None,
+    address: Annotated[str | None, typer.Option(help="Ray cluster; without it, one is started here.")] = None,
 ) -> None:
     """Train a compatibility adapter (MUSCLE) for an update, evaluate it and compare it."""
     from muscle_core.actions.presets import compat_preset
 
+    if engine not in ("local", "ray"):
+        raise ConfigError(f"unknown engine {engine!r}; known: local, ray")
+    if engine == "local" and (workers, threads, address) != (None, None, None):
+        raise ConfigError("--workers, --threads and --address belong to --engine ray.")
+    if background and (threads, address) != (None, None):
+        raise ConfigError("a background job trains on the cluster that it runs on; leave out --threads and --address.")
+    ray_workers = (1 if workers is None else workers) if engine == "ray" else None
     workspace = workspace_here()
     chosen = preset or get_dataset(workspace, dataset).made_by.get("preset", "default")
     flags = {"strategy": strategy, "initialisation": initialisation, "seed": seed}
@@ -77,7 +88,16 @@ def train_compat_command(
 
         print_submission(
             submit_compat(
-                workspace, old, new, dataset, config, train_split=split, test_split=test_split, name=name, limit=limit
+                workspace,
+                old,
+                new,
+                dataset,
+                config,
+                train_split=split,
+                test_split=test_split,
+                name=name,
+                limit=limit,
+                ray_workers=ray_workers,
             )
         )
         return
@@ -86,8 +106,13 @@ def train_compat_command(
 
     if evaluate_result:
         check_held_out(get_dataset(workspace, dataset), split, test_split)
+    fit = None
+    if ray_workers is not None:
+        from muscle_core.compat.ray_train import RayTraining
+
+        fit = RayTraining(ray_workers, threads=threads, address=address)
     version = train_compat(
-        workspace, old, new, dataset, config, split=split, name=name, limit=limit, report=step_printer()
+        workspace, old, new, dataset, config, split=split, name=name, limit=limit, report=step_printer(), fit=fit
     )
     print(f"trained {version.name}")
     if evaluate_result:

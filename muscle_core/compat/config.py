@@ -211,3 +211,17 @@ class CompatConfig(TrainOptions):
         if not isinstance(self.initialisation, str) or self.initialisation not in INITIALISATIONS:
             found.append(f"initialisation must be one of {', '.join(INITIALISATIONS)}, got {self.initialisation!r}")
         return found
+
+
+def share_of_batch(batch_size: int, workers: int) -> int:
+    """The samples of a batch that each of several processes takes.
+
+    Raises:
+        ConfigError: they cannot be shared out evenly.
+    """
+    if workers < 1 or batch_size % workers:
+        raise ConfigError(
+            f"batch_size = {batch_size:,} cannot be shared out evenly among {workers:,} workers. Choose a batch_size "
+            "that is a multiple of the workers, or another number of workers."
+        )
+    return batch_size // workers

@@ -17,6 +17,7 @@ import torch
 import transformers
 from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainingArguments, set_seed
 
+from muscle_core.compat import ranks
 from muscle_core.compat.adapters import (
     check_same_tokenizer,
     compat_student,
@@ -25,7 +26,7 @@ from muscle_core.compat.adapters import (
     save_adapter,
 )
 from muscle_core.compat.checkpoints import Totals, latest_checkpoint, restore
-from muscle_core.compat.config import CompatConfig, TaskConfig
+from muscle_core.compat.config import CompatConfig, TaskConfig, share_of_batch
 from muscle_core.compat.early_stopping import EarlyStopping, Validation
 from muscle_core.compat.fused_lora import fused_lora
 from muscle_core.compat.pairs import TrainingSet, training_pairs
@@ -39,6 +40,7 @@ from muscle_core.models.spec import ModelSpec, adapter_fingerprint, base_fingerp
 from muscle_core.tasks import Sample
 
 AskReport = Callable[[str, int, int], None]  # teacher, samples done, samples in all
+_WAIT_SECONDS = 0.2
 
 
 class TrainingResult(NamedTuple):
@@ -199,6 +201,8 @@ def fit_compat_adapter(
             for name, spec in specs.items():
                 fingerprint = f"{base_fingerprint(spec)}:{adapter_fingerprint(spec) or '-'}"
                 stored[name] = folder / store_key(fingerprint, samples_print)
+                while not ranks.is_first() and not is_filled(stored[name]):
+                    time.sleep(_WAIT_SECONDS)  # the first process fills it; should that one fail, all are ended
                 if is_filled(stored[name]):
                     continue
                 fill_store(
@@ -285,8 +289,9 @@ def _fit(
         reporter.clock = time.perf_counter()
         with fused_lora(student):
             trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed))
+    ranks.wait_for_all()  # whoever called removes the checkpoints next
     best_step = None
-    if not reporter.stopped:
+    if not reporter.stopped and ranks.is_first():
         if stopping is not None and stopping.best is not None:
             best_step = stopping.best.step
             student.load_state_dict(stopping.weights, strict=False)
@@ -310,10 +315,13 @@ def _arguments(options: TaskConfig | CompatConfig, folder: Path) -> TrainingArgu
     more: dict[str, Any] = {}
     if options.gradient_checkpointing:
         more = {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": False}}
+    if ranks.count() > 1:
+        # Without `use_cpu`, accelerate does not see the other processes of machines without a GPU.
+        more |= {"use_cpu": not torch.cuda.is_available(), "ddp_find_unused_parameters": False}
     return TrainingArguments(
         output_dir=str(folder),
         max_steps=options.steps,
-        per_device_train_batch_size=options.batch_size,
+        per_device_train_batch_size=share_of_batch(options.batch_size, ranks.count()),
         gradient_accumulation_steps=options.gradient_accumulation,
         learning_rate=options.learning_rate,
         lr_scheduler_type=options.schedule if options.schedule != "constant" else "constant_with_warmup",

@@ -14,6 +14,7 @@ import torch
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 
+from muscle_core.compat import ranks
 from muscle_core.compat.checkpoints import Totals, complete, newest_checkpoint, step_of
 from muscle_core.compat.config import TrainOptions
 from muscle_core.compat.early_stopping import EarlyStopping
@@ -104,7 +105,8 @@ class AdapterTrainer(Trainer):
         if not math.isfinite(value):
             self.refuse(f"the loss is {value}", numbers)
         self.parts.append(parts._replace(loss=parts.loss.detach()))
-        loss = parts.loss / num_items_in_batch
+        # The items are those of all processes, whose gradients are averaged: their sum is meant.
+        loss = parts.loss * ranks.count() / num_items_in_batch
         return (loss, None) if return_outputs else loss
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
@@ -170,7 +172,8 @@ class StepReporter(TrainerCallback):
             self._validate(self.stopping, state, control)
         self.clock = time.perf_counter()
         self.report(self.last)
-        if self.should_stop() and state.global_step < state.max_steps:
+        # All processes have to do the same next.
+        if ranks.as_first_says(ranks.is_first() and self.should_stop()) and state.global_step < state.max_steps:
             self.stopped = control.should_training_stop = True
         if self.trainer.checkpoints is not None:
             every = self.options.checkpoint_every
@@ -180,14 +183,26 @@ class StepReporter(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Complete the checkpoint."""
+        ranks.wait_for_all()  # each process saves a part of it
+        if not ranks.is_first():
+            return
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         complete(folder, self.training, self.totals, self.stopping)
         self.checkpoint_saved(folder)
 
     def _record(self, parts: list[LossParts], state: Any) -> StepRecord:
-        tokens = sum(part.tokens for part in parts)
-        old = sum(part.old_tokens for part in parts)
-        new = sum(part.new_tokens for part in parts)
+        loss, kl_old, kl_new, *counts = ranks.sums(
+            [
+                sum(float(part.loss) for part in parts),
+                sum(part.kl_old for part in parts),
+                sum(part.kl_new for part in parts),
+                sum(part.tokens for part in parts),
+                sum(part.old_tokens for part in parts),
+                sum(part.new_tokens for part in parts),
+                sum(part.correct_tokens for part in parts),
+            ]
+        )
+        tokens, old, new, correct = map(int, counts)
         seconds = time.perf_counter() - self.clock
         self.totals = Totals(self.totals.old + old, self.totals.all + tokens, self.totals.seconds + seconds)
         nan = float("nan")
@@ -195,21 +210,22 @@ class StepReporter(TrainerCallback):
         return {
             "step": state.global_step,
             "steps": state.max_steps,
-            "loss": sum(float(part.loss) for part in parts) / tokens,
+            "loss": loss / tokens,
             "old_share": old / tokens if self.trainer.teachers else nan,
-            "kl_old": sum(part.kl_old for part in parts) / old if old else nan,
-            "kl_new": sum(part.kl_new for part in parts) / new if new else nan,
-            "token_accuracy": sum(part.correct_tokens for part in parts) / tokens,
+            "kl_old": kl_old / old if old else nan,
+            "kl_new": kl_new / new if new else nan,
+            "token_accuracy": correct / tokens,
             "learning_rate": float(self.trainer.lr_scheduler.get_last_lr()[0]),
             "tokens_per_second": tokens / max(seconds, 1e-9),
             "peak_memory_mb": peak_memory_mb(),
         }
 
     def _validate(self, stopping: EarlyStopping, state: Any, control: Any) -> None:
-        student = self.trainer.reader.model
-        student.eval()
-        look = stopping.look(student, self.tokenizer, state.global_step)
-        student.train()
-        self.last |= {"validation_quality": look.quality, "validation_harm": look.harm}
-        if stopping.is_over:
+        if ranks.is_first():
+            student = self.trainer.reader.model
+            student.eval()
+            look = stopping.look(student, self.tokenizer, state.global_step)
+            student.train()
+            self.last |= {"validation_quality": look.quality, "validation_harm": look.harm}
+        if ranks.as_first_says(stopping.is_over):
             control.should_training_stop = True

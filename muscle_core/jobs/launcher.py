@@ -12,6 +12,7 @@ from typing import Protocol
 
 import psutil
 
+from muscle_core.errors import JobError
 from muscle_core.jobs.child import TOKEN_VARIABLE
 from muscle_core.jobs.run_lock import holder
 from muscle_core.store.job_files import LOG, job_file
@@ -20,6 +21,10 @@ from muscle_core.store.workspace import HOME_VARIABLE, Workspace
 
 CHILD_MODULE = "muscle_core.actions.run_job"
 UNKNOWN = -int(signal.SIGKILL)  # a process that was not ours to wait for has ended; its last words are in the queue
+
+
+class Unreachable(JobError):
+    """Where the jobs run does not answer: nothing is known of them, and nothing can be started."""
 
 
 class Child(Protocol):
@@ -36,21 +41,44 @@ class Child(Protocol):
 
 
 class Launcher(Protocol):
-    """Starts jobs' processes."""
+    """Starts jobs' processes.
+
+    Attributes:
+        place: put before this machine's name where jobs run elsewhere: such workers share neither slots nor processes.
+    """
+
+    place: str
+
+    def check(self) -> None:
+        """Do nothing where a job could be started now.
+
+        Raises:
+            Unreachable: it could not.
+        """
 
     def start(self, workspace: Workspace, job: Job) -> Child:
         """Start the process of a job that was just claimed.
 
         Raises:
             OSError: it cannot be started.
+            Unreachable: it cannot be started now.
         """
 
     def find(self, workspace: Workspace, job: Job) -> Child | None:
-        """The living process of a job that another worker started, or None."""
+        """The living process of a job that another worker started, or None.
+
+        Raises:
+            Unreachable: that cannot be told now.
+        """
 
 
 class LocalLauncher:
     """A fresh interpreter in a process group of its own; its output goes to a file, so that nobody has to read it."""
+
+    place = ""
+
+    def check(self) -> None:
+        """See `Launcher`."""
 
     def start(self, workspace: Workspace, job: Job) -> Child:
         """See `Launcher`."""

@@ -24,7 +24,7 @@ import sqlalchemy as sa
 
 from muscle_core.errors import ConfigError, JobError, StoreError
 from muscle_core.jobs import leases, queue
-from muscle_core.jobs.launcher import Child, Launcher, LocalLauncher, import_root
+from muscle_core.jobs.launcher import Child, Launcher, LocalLauncher, Unreachable, import_root
 from muscle_core.jobs.leases import Slots
 from muscle_core.jobs.log_tail import log_tail
 from muscle_core.jobs.run_lock import REFUSED
@@ -38,6 +38,7 @@ APP_WORKER_VARIABLE = "MUSCLE_APP_WORKER"  # "0": pages start no worker, for oth
 _POLL_SECONDS = 0.25
 _BEAT_SECONDS = 1.0
 _ORPHAN_SECONDS = 5.0
+_AWAY_SECONDS = 2.0  # between two looks at a launcher that cannot start anything
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 Notice = Callable[..., None]  # what happened, and facts by name
@@ -147,7 +148,7 @@ class _Held:
 class _Worker:
     def __init__(self, workspace: Workspace, name: str, slots: Slots, launcher: Launcher, notice: Notice) -> None:
         self.workspace, self.slots, self.launcher, self.notice = workspace, slots, launcher, notice
-        self.machine = machine_name(workspace)
+        self.machine = (launcher.place + machine_name(workspace))[:300]
         self.name = f"{name}@{socket.gethostname()}"[:80]
         self.lock_name = name
         self.held: dict[str, _Held] = {}
@@ -171,6 +172,9 @@ class _Worker:
             except StoreError as error:
                 self._without_database = time.monotonic()
                 self.notice("workspace cannot be written", error=str(error))
+            except Unreachable as error:  # the jobs go on; they renew their leases themselves
+                self.notice("nothing can be started", error=str(error))
+                time.sleep(_AWAY_SECONDS)
             if busy or self.held:
                 idle_since = time.monotonic()
             elif self._is_done(idle_since, idle_exit, once):
@@ -205,6 +209,7 @@ class _Worker:
             settled = leases.settle(self.workspace)
             if settled:
                 self.notice("jobs ended that nobody worked on", jobs=settled)
+        self.launcher.check()
         job = leases.claim(self.workspace, self.name, self.machine, self.slots, take_over=sure)
         if job is None:
             return False
@@ -221,6 +226,10 @@ class _Worker:
             held.child = self.launcher.start(self.workspace, job)
         except OSError as error:
             self._finish(held, "failed", f"the job could not be started: {error}.")
+        except Unreachable as error:
+            leases.give_back(self.workspace, job.id, job.token, str(error))
+            del self.held[job.id]
+            raise
 
     def _look_after(self, held: _Held) -> None:
         """See whether a child has ended, and end one that does not come to a stop."""

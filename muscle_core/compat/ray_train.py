@@ -1,0 +1,266 @@
+"""The same training in several processes of a Ray cluster, connected by Ray Train. Needs the package ray[train].
+
+Each process runs `fit_compat_adapter`; transformers shares out every batch and averages the gradients. The first one
+tells every step to the process that called, and goes on when that has answered: what stops or fences a training here
+does so there too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from muscle_core.compat import ranks
+from muscle_core.compat.config import CompatConfig, share_of_batch
+from muscle_core.errors import Cancelled, ConfigError, JobError, MuscleError, first_line
+from muscle_core.models.spec import ModelSpec
+from muscle_core.tasks import Sample
+
+_RESTARTS = 3  # of all processes together after the death of one; they go on from the last checkpoint
+_LOOK_SECONDS = 0.5
+_TIMEOUT_SECONDS = 24 * 3600  # one process may wait long for another: for the teachers, or a validation
+_JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set in processes that Ray Jobs has started
+
+
+class RayTraining:
+    """Calls `fit_compat_adapter` in processes on a Ray cluster."""
+
+    def __init__(self, workers: int, *, threads: int | None = None, address: str | None = None) -> None:
+        """Choose where and how wide.
+
+        Args:
+            workers: processes, each with a copy of the models and its share of every batch.
+            threads: CPU threads of each; by default this process's, shared out.
+            address: of an existing cluster; None for that of RAY_ADDRESS, else for one of this training's own.
+
+        Raises:
+            ConfigError: Ray is not installed, or there are no workers.
+        """
+        try:
+            import ray
+            import ray.train.torch
+        except ImportError as error:
+            raise ConfigError("training by Ray needs its packages: pip install -r requirements-ray.txt") from error
+        if workers < 1:
+            raise ConfigError(f"training by Ray needs at least 1 worker, got {workers}.")
+        self._ray: Any = ray
+        self.workers, self.threads = workers, threads
+        self.address = address or os.environ.get("RAY_ADDRESS")
+
+    def __call__(
+        self,
+        old: ModelSpec,
+        new: ModelSpec,
+        samples: Sequence[Sample],
+        template: str,
+        config: CompatConfig,
+        out: Path,
+        *,
+        report: Any,
+        report_teacher: Any,
+        should_stop: Any,
+        stores: Path,
+        checkpoints: Path,
+        checkpoint_saved: Any = lambda folder: None,
+        validation: Any = None,
+    ) -> Any:
+        """Train; arguments and result are those of `fit_compat_adapter`, whose folders all processes must see.
+
+        Raises:
+            ConfigError: the cluster is not there or too small.
+            JobError: the processes kept dying.
+            Cancelled: it was to stop before the first step.
+            MuscleError: what the training itself refuses.
+        """
+        import torch
+
+        share_of_batch(config.batch_size, self.workers)
+        ray, ours = self._ray, not self._ray.is_initialized()
+        threads = self.threads or max(1, torch.get_num_threads() // self.workers)
+        if ours:
+            self._connect(threads)
+        scratch = checkpoints.with_name("ray")
+        mailbox = running = None
+        try:
+            gpus = self._gpus_a_worker(threads)
+            mailbox = ray.remote(_Mailbox).options(num_cpus=0).remote()
+            call = (old, new, samples, template, config, out)
+            folders = {"stores": stores, "checkpoints": checkpoints, "validation": validation}
+            settings = {"call": call, "options": folders, "mailbox": mailbox, "threads": threads}
+            # Not here: a call of `fit` cannot be interrupted.
+            running = ray.remote(_fit).options(num_cpus=0).remote(settings, self.workers, gpus, str(scratch))
+            tell = {"step": report, "teacher": lambda facts: report_teacher(*facts), "checkpoint": checkpoint_saved}
+            return self._attend(mailbox, running, tell, should_stop)
+        finally:
+            if running is not None:
+                ray.cancel(running, force=True)
+            if mailbox is not None:
+                ray.kill(mailbox)
+            if ours:
+                ray.shutdown()
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _connect(self, threads: int) -> None:
+        root = str(Path(__file__).resolve().parents[2])
+        variables = {"PYTHONPATH": root, "OMP_NUM_THREADS": str(threads)}
+        # A job of Ray Jobs has its environment from there already.
+        environment = None if _JOB_VARIABLE in os.environ else {"env_vars": variables}
+        try:
+            if self.address is not None:
+                self._ray.init(address=self.address, runtime_env=environment, log_to_driver=True)
+                return
+            # "local" keeps Ray from joining a cluster that merely happens to run here.
+            cpus = self.workers * threads
+            self._ray.init(address="local", num_cpus=cpus, include_dashboard=False, runtime_env=environment)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise ConfigError(f"no Ray cluster at {self.address!r}: {first_line(error)}") from error
+
+    def _gpus_a_worker(self, threads: int) -> int:
+        """GPUs that each process gets; what finds no room would wait for ever, so that is refused here."""
+        there = self._ray.cluster_resources()
+        gpus = 1 if there.get("GPU", 0) else 0
+        for what, needed in (("CPU", self.workers * threads), ("GPU", self.workers * gpus)):
+            if there.get(what, 0) < needed:
+                raise ConfigError(
+                    f"{self.workers} workers with {threads} threads need {needed} {what}s, but the Ray cluster has "
+                    f"{there.get(what, 0):.0f}. Use fewer workers or threads."
+                )
+        return gpus
+
+    def _attend(self, mailbox: Any, running: Any, tell: Mapping[str, Any], should_stop: Any) -> Any:
+        """Answer what the first process tells, until it has told the result."""
+        ray, begun = self._ray, False
+        coming = mailbox.next.remote()
+        while True:
+            ready, _ = ray.wait([coming, running], num_returns=1, timeout=_LOOK_SECONDS)
+            if coming in ready:
+                number, what, facts = ray.get(coming)
+                if what == "error":
+                    raise facts
+                if what == "result":
+                    return facts
+                begun = True
+                tell[what](facts)
+                mailbox.answer.remote(number, should_stop() if what == "step" else None)
+                coming = mailbox.next.remote()
+            elif ready:
+                try:
+                    ray.get(running)
+                    why = "they ended without a result"
+                except ray.exceptions.RayError as error:
+                    why = first_line(error)
+                raise JobError(
+                    f"the processes of the training on Ray died more than {_RESTARTS} times, or could not be started "
+                    f"({why}). The last checkpoint is kept; look at the log and at the cluster's memory, then resume."
+                )
+            elif not begun and should_stop():
+                raise Cancelled("the training was stopped while it waited for its processes on Ray.")
+
+
+class _Mailbox:
+    """Carries what the processes tell to the one that called, and its answers back; runs in an actor."""
+
+    def __init__(self) -> None:
+        self.told: asyncio.Queue[tuple[int, str, Any]] = asyncio.Queue()
+        self.answers: dict[int, asyncio.Future[Any]] = {}
+
+    async def ask(self, what: str, facts: Any) -> Any:
+        number = len(self.answers)
+        self.answers[number] = asyncio.get_running_loop().create_future()
+        await self.told.put((number, what, facts))
+        answer = await self.answers[number]
+        self.answers[number] = None  # type: ignore[assignment]
+        return answer
+
+    async def tell(self, what: str, facts: Any) -> None:
+        await self.told.put((-1, what, facts))
+
+    async def next(self) -> tuple[int, str, Any]:
+        return await self.told.get()
+
+    async def answer(self, number: int, answer: Any) -> None:
+        self.answers[number].set_result(answer)
+
+
+def _fit(settings: Mapping[str, Any], workers: int, gpus: int, scratch: str) -> None:
+    """Start the processes and wait for their end."""
+    from ray import train
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    resources = {"CPU": settings["threads"], **({"GPU": gpus} if gpus else {})}
+    TorchTrainer(
+        _train,
+        train_loop_config=dict(settings),
+        torch_config=TorchConfig(timeout_s=_TIMEOUT_SECONDS),
+        scaling_config=train.ScalingConfig(num_workers=workers, use_gpu=gpus > 0, resources_per_worker=resources),
+        run_config=train.RunConfig(
+            name="training",
+            storage_path=scratch,
+            failure_config=train.FailureConfig(max_failures=_RESTARTS),
+        ),
+    ).fit()
+
+
+def _train(settings: Mapping[str, Any]) -> None:
+    """One process of the training."""
+    import ray
+    import torch
+
+    from muscle_core.compat.fit import fit_compat_adapter
+
+    torch.set_num_threads(settings["threads"])
+    mailbox, call, options = settings["mailbox"], settings["call"], settings["options"]
+    stop = False
+
+    def report(step: dict[str, float]) -> None:
+        nonlocal stop
+        stop = ray.get(mailbox.ask.remote("step", step))
+
+    def report_teacher(*facts: Any) -> None:
+        ray.get(mailbox.ask.remote("teacher", facts))
+
+    def checkpoint_saved(folder: Path) -> None:
+        ray.get(mailbox.ask.remote("checkpoint", folder))
+
+    try:
+        _check_shared(call[-1])
+        if ranks.is_first():
+            result = fit_compat_adapter(
+                *call,
+                **options,
+                checkpoint_saved=checkpoint_saved,
+                report=report,
+                report_teacher=report_teacher,
+                should_stop=lambda: stop,
+            )
+            ray.get(mailbox.tell.remote("result", result))
+        else:
+            fit_compat_adapter(*call, **options)
+    except MuscleError as error:
+        ray.get(mailbox.tell.remote("error", error))
+        raise
+
+
+def _check_shared(out: Path) -> None:
+    """All processes must see the folder that is written to, for checkpoints and teacher stores too.
+
+    Raises:
+        ConfigError: one of them does not.
+    """
+    note = out.with_name(out.name + ".shared")
+    if ranks.is_first():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        note.touch()
+    ranks.wait_for_all()
+    missing = ranks.sums([0.0 if note.exists() else 1.0])[0]
+    if ranks.is_first():
+        note.unlink()
+    if missing:
+        raise ConfigError(
+            f"{missing:.0f} of {ranks.count():,} workers do not see the folder {out.parent}. Put the workspace "
+            "(MUSCLE_HOME) on storage that all nodes of the Ray cluster share, at the same path."
+        )

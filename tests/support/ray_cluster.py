@@ -1,0 +1,171 @@
+"""A Ray cluster of the tests' own: on loopback, in a folder of its own, ended by process id."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+
+@dataclass
+class Cluster:
+    """A running cluster.
+
+    Attributes:
+        dashboard: address of its dashboard, which takes jobs.
+        address: of its head, which drivers connect to.
+    """
+
+    dashboard: str
+    address: str
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+@contextmanager
+def running_cluster(cpus: int) -> Iterator[Cluster]:
+    """Start a cluster of one node; all its processes end with it."""
+    folder = Path(tempfile.mkdtemp(prefix="muscle-ray-"))  # short: the names of its sockets have a limit
+    head, dashboard, agent, client = free_ports(4)
+    options = {
+        "node-ip-address": "127.0.0.1",
+        "port": head,
+        "dashboard-host": "127.0.0.1",
+        "dashboard-port": dashboard,
+        "dashboard-agent-listen-port": agent,
+        "ray-client-server-port": client,
+        "num-cpus": cpus,
+        "object-store-memory": 100 * 2**20,
+        "temp-dir": folder,
+    }
+    binaries = Path(sys.executable).parent
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MUSCLE_")}
+    environment["PATH"] = f"{binaries}{os.pathsep}{environment['PATH']}"
+    with (folder / "start.log").open("wb") as log:
+        process = subprocess.Popen(
+            [binaries / "ray", "start", "--head", "--block", "--disable-usage-stats"]
+            + [f"--{name}={value}" for name, value in options.items()],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    cluster = Cluster(f"http://127.0.0.1:{dashboard}", f"127.0.0.1:{head}")
+    try:
+        _wait(cluster, process, folder / "start.log")
+        yield cluster
+    finally:
+        _end(process, folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait(cluster: Cluster, process: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            with urllib.request.urlopen(f"{cluster.dashboard}/api/jobs/", timeout=5):
+                return
+        except OSError:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+
+
+def _end(process: subprocess.Popen, folder: Path) -> None:
+    """End the head, and whatever of it is left."""
+    left = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    left += [one for one in psutil.process_iter() if _belongs(one, folder)]
+    for one in left:
+        try:
+            one.kill()
+        except psutil.Error:
+            continue
+
+
+def _belongs(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return any(str(folder) in part for part in process.cmdline())
+    except psutil.Error:
+        return False
+
+
+class Gate:
+    """An address that leads to another one, as long as it is open."""
+
+    def __init__(self, target: str) -> None:
+        host, port = target.removeprefix("http://").split(":")
+        self._target = (host, int(port))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open = True
+        self._pairs: list[socket.socket] = []
+        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Gate:
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.shut()
+        self._listener.close()
+
+    def open(self) -> None:
+        self._open = True
+
+    def shut(self) -> None:
+        """End what goes through; what comes from now on is turned away."""
+        self._open = False
+        for one in self._pairs:
+            one.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return  # closed
+            if not self._open:
+                near.close()
+                continue
+            far = socket.create_connection(self._target)
+            self._pairs += [near, far]
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=_carry, args=(source, sink), daemon=True).start()
+
+
+def _carry(source: socket.socket, sink: socket.socket) -> None:
+    try:
+        while data := source.recv(65_536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        return
