@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from jobs_running import FAST, prepare, submit_training
-from safetensors.torch import load_file
+from jobs_running import FAST, adapter_bytes, prepare, submit_training
+from safetensors.torch import load
 
 from muscle_core.actions.background import submit_compat
 from muscle_core.actions.train import read_metrics, train_compat
@@ -43,11 +43,7 @@ def train(workspace: Workspace, name: str, options: CompatConfig, **more) -> Non
 
 
 def weights(workspace: Workspace, name: str) -> dict:
-    return load_file(workspace.path(f"adapters/{name}/adapter_model.safetensors"))
-
-
-def file_of(workspace: Workspace, name: str) -> bytes:
-    return workspace.path(f"adapters/{name}/adapter_model.safetensors").read_bytes()
+    return load(adapter_bytes(workspace, name))
 
 
 def steps(workspace: Workspace, name: str, *keys: str) -> list[list[float]]:
@@ -58,7 +54,7 @@ def test_one_worker_trains_bit_by_bit_as_this_process(ready: Workspace, connecte
     asked: list[str] = []
     train(ready, "there", config(), fit=RayTraining(1), report_stage=lambda stage, done, total: asked.append(stage))
     train(ready, "here", config())
-    assert file_of(ready, "there") == file_of(ready, "here")
+    assert adapter_bytes(ready, "there") == adapter_bytes(ready, "here")
     keys = ("step", "loss", "old_share", "kl_old", "kl_new", "token_accuracy", "learning_rate")
     assert steps(ready, "there", *keys) == steps(ready, "here", *keys)
     assert {"asking the old version", "asking the new version"} <= set(asked)
@@ -137,4 +133,4 @@ def test_a_job_with_ray_workers_trains_as_one_without(ready: Workspace) -> None:
     ).job_id
     assert run_worker(ready, once=True) == 4
     assert get_job(ready, there).error is None
-    assert file_of(ready, there) == file_of(ready, here)
+    assert adapter_bytes(ready, there) == adapter_bytes(ready, here)

@@ -11,7 +11,16 @@ from typing import Any
 import pandas as pd
 import psutil
 import pytest
-from jobs_running import Started, job_lines, job_processes, prepare, start_worker, submit_training, wait_for
+from jobs_running import (
+    Started,
+    adapter_bytes,
+    job_lines,
+    job_processes,
+    prepare,
+    start_worker,
+    submit_training,
+    wait_for,
+)
 
 pytest.importorskip("ray", reason="ray is not installed: pip install -r requirements-ray.txt")
 
@@ -63,10 +72,6 @@ def _pids(workspace: Workspace, job_id: str) -> list[int]:
     return [line["pid"] for line in job_lines(workspace, job_id) if line["what"] == "begin"]
 
 
-def _adapter(workspace: Workspace, job_id: str) -> bytes:
-    return workspace.path(f"adapters/{job_id}/adapter_model.safetensors").read_bytes()
-
-
 def _table(workspace: Workspace, training: str) -> pd.DataFrame:
     """Predictions of the evaluation that follows a training, but for the time that they took."""
     [after] = jobs_after(workspace, training)
@@ -89,7 +94,7 @@ def test_training_and_evaluation_on_the_cluster_give_the_same_bytes_and_rows(rea
     job = get_job(ready, there)
     assert (job.state, job.error, here != there) == ("succeeded", None, True)
     assert job.machine.startswith("ray http://127.0.0.1:")
-    assert _adapter(ready, there) == _adapter(ready, here)
+    assert adapter_bytes(ready, there) == adapter_bytes(ready, here)
     pd.testing.assert_frame_equal(_table(ready, there), _table(ready, here))
     assert f"Running entrypoint for job muscle-{there}-" in ready.path(f"jobs/{there}/log.txt").read_text()
 
@@ -104,7 +109,7 @@ def test_a_killed_process_is_started_again_and_goes_on_from_its_checkpoint(ready
     assert get_job(ready, job_id).state == "succeeded"
     assert _events(ready, job_id) == ["submitted", "claimed", "process died", "claimed", "succeeded"]
     assert len(_pids(ready, job_id)) == 2
-    assert _adapter(ready, job_id) == _adapter(ready, here)
+    assert adapter_bytes(ready, job_id) == adapter_bytes(ready, here)
 
 
 def test_cancel_stops_the_ray_job_with_a_checkpoint(ready: Workspace, workers) -> None:
