@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -27,13 +28,14 @@ LONG = 240_000
 
 
 @pytest.fixture
-def demo(demo_home: Path) -> Iterator[Workspace]:
-    """The demo's workspace, with no worker of an earlier test, which would not be slowed down."""
-    end_workers(demo_home)
-    workspace = Workspace.open(demo_home)
+def demo(demo_home: Path, tmp_path: Path) -> Iterator[Workspace]:
+    """A copy of the demo's workspace: other tests count what was trained in theirs."""
+    home = tmp_path / "workspace"
+    shutil.copytree(demo_home, home)
+    workspace = Workspace.open(home)
     yield workspace
     workspace.close()
-    end_workers(demo_home)
+    end_workers(home)
 
 
 def end_workers(home: Path) -> None:
@@ -63,28 +65,28 @@ def step_shown(page: Any, steps: int) -> int:
 
 
 def test_a_training_outlives_the_tab_and_a_killed_server(
-    demo: Workspace, demo_home: Path, chrome: Any, page: Any, tmp_path: Path
+    demo: Workspace, chrome: Any, page: Any, tmp_path: Path
 ) -> None:
     steps, seed = 80, 11
-    with served(demo_home, tmp_path / "first.log", slowed(demo_home, 0.5)) as server:
+    with served(demo.home, tmp_path / "first.log", slowed(demo.home, 0.5)) as server:
         context = chrome.new_context()
         tab = context.new_page()
         start_training(tab, server, steps, seed, clicks=2)
         [training] = trainings(demo, seed)  # of two clicks
         link = re.search(r"job=[0-9a-f]{8}", tab.url)[0]
         assert link == f"job={training.id[:8]}"
-        [child] = job_processes(demo_home)
+        [child] = job_processes(demo.home)
         before = step_shown(tab, steps)
         context.close()
         server.kill()
         assert child.is_running()
 
-    with served(demo_home, tmp_path / "second.log", slowed(demo_home, 0.5)) as server:
+    with served(demo.home, tmp_path / "second.log", slowed(demo.home, 0.5)) as server:
         page.goto(f"{server}/training?{CHOICE}&{link}")  # the first request to the new server
         settled(page)
         expect(page.get_by_text(re.compile(rf"training: \d+ of {steps}"))).to_be_visible(timeout=60_000)
         assert step_shown(page, steps) > before
-        assert [process.pid for process in job_processes(demo_home)] == [child.pid]
+        assert [process.pid for process in job_processes(demo.home)] == [child.pid]
         expect(page.get_by_test_id("stPlotlyChart").get_by_text("tokens aligned to old")).to_be_visible()
         page.get_by_text("History", exact=True).click()
         for what in ("submitted", "started"):
@@ -100,11 +102,9 @@ def test_a_training_outlives_the_tab_and_a_killed_server(
     assert {job.state for job in (get_job(demo, training.id), *jobs_after(demo, training.id))} == {"succeeded"}
 
 
-def test_a_training_is_cancelled_and_resumed_on_the_page(
-    demo: Workspace, demo_home: Path, page: Any, tmp_path: Path
-) -> None:
+def test_a_training_is_cancelled_and_resumed_on_the_page(demo: Workspace, page: Any, tmp_path: Path) -> None:
     steps, seed = 40, 12
-    with served(demo_home, tmp_path / "app.log", slowed(demo_home, 0.5)) as server:
+    with served(demo.home, tmp_path / "app.log", slowed(demo.home, 0.5)) as server:
         start_training(page, server, steps, seed)
         page.get_by_role("button", name="Cancel this job").click()
         clicked = time.monotonic()
