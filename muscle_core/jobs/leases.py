@@ -188,7 +188,9 @@ def give_back(workspace: Workspace, job_id: str, token: str | None, why: str) ->
     return _let_go(workspace, job_id, token, why, died=False, given_up="")
 
 
-def bury(workspace: Workspace, job_id: str, token: str | None, how: str, given_up: str) -> str | None:
+def bury(
+    workspace: Workspace, job_id: str, token: str | None, how: str, given_up: str, log_tail: str | None = None
+) -> str | None:
     """Queue a job again whose process died without a word; returns its new state, or None where it is not ours.
 
     Args:
@@ -197,11 +199,21 @@ def bury(workspace: Workspace, job_id: str, token: str | None, how: str, given_u
         token: of the claim.
         how: how it died, for the history.
         given_up: message of the failed job where it died too often with nothing saved in between.
+        log_tail: end of its log, kept for other machines where it is given up.
     """
-    return _let_go(workspace, job_id, token, how, died=True, given_up=given_up)
+    return _let_go(workspace, job_id, token, how, died=True, given_up=given_up, log_tail=log_tail)
 
 
-def _let_go(workspace: Workspace, job_id: str, token: str | None, why: str, *, died: bool, given_up: str) -> str | None:
+def _let_go(
+    workspace: Workspace,
+    job_id: str,
+    token: str | None,
+    why: str,
+    *,
+    died: bool,
+    given_up: str,
+    log_tail: str | None = None,
+) -> str | None:
     with workspace.writing() as session:
         job = session.scalar(sa.select(Job).where(_ours(job_id, token)).with_for_update())
         if job is None:
@@ -211,7 +223,7 @@ def _let_go(workspace: Workspace, job_id: str, token: str | None, why: str, *, d
         if job.cancel_requested:
             job.state, job.error, job.finished_at = "cancelled", None, now()
         elif attempts >= MOST_ATTEMPTS:
-            job.state, job.error, job.finished_at = "failed", given_up, now()
+            job.state, job.error, job.log_tail, job.finished_at = "failed", given_up, log_tail, now()
         else:
             job.state, job.token, job.attempts = "queued", None, attempts
         add_event(session, job.id, "process died" if died else "given back", why, job.worker)

@@ -279,17 +279,23 @@ class _Worker:
             if held.why == "stop":
                 state = leases.give_back(self.workspace, job.id, job.token, f"the worker stopped ({how})")
             else:
-                state = leases.bury(self.workspace, job.id, job.token, how, _given_up(how))
+                state = self._bury(job, how)
             if state is not None:
                 self.notice("process died", job=job.id, how=how, state=state)
         else:
             text = f"the process of this job ended with exit code {code} without a result; its log tells more."
-            tail = log_tail(job_file(self.workspace, job.id, LOG))
+            tail = self._log_tail(job)
             if leases.finish(self.workspace, job.id, job.token, "failed", error=text, log_tail=tail):
                 self.notice("job failed without a word", job=job.id, exit_code=code)
         publish_job_files(self.workspace, job.id)
         del self.held[job.id]
         self.notice("job ended", job=job.id, exit_code=code)
+
+    def _bury(self, job: Job, how: str) -> str | None:
+        return leases.bury(self.workspace, job.id, job.token, how, _given_up(how), self._log_tail(job))
+
+    def _log_tail(self, job: Job) -> str:
+        return log_tail(job_file(self.workspace, job.id, LOG))
 
     def _wait_for_earlier(self, held: _Held) -> None:
         """Start a job again whose earlier process held its lock; the queue has told that one that it lost the job."""
@@ -324,7 +330,7 @@ class _Worker:
                     self.notice("job adopted", job=job.id)
                 continue
             how = "worker and process had ended"
-            state = leases.bury(self.workspace, job.id, job.token, how, _given_up(how))
+            state = self._bury(job, how)
             if state is not None:
                 self.notice("process died", job=job.id, how=how, state=state)
 
