@@ -18,6 +18,8 @@ BENCH := .venv-bench
 BENCH_STAMP := $(BENCH)/.installed
 BENCH_TRAIN_STAMP := $(BENCH)/.installed-train
 ARGS ?=
+# Test files side by side: most of their time they wait for other processes.
+SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: demo test test-slow lint rebuild-demo bench-eval bench-train bench-growth clean
 
@@ -29,7 +31,7 @@ $(STAMP): requirements.txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-$(DEV_STAMP): $(STAMP) requirements-dev.txt
+$(DEV_STAMP): $(STAMP) $(wildcard requirements-*.txt)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@
 
@@ -52,7 +54,7 @@ demo: $(STAMP)
 	$(RUN) -m streamlit run app.py --server.port $(PORT)
 
 test: $(DEV_STAMP)
-	$(RUN) -m pytest -m "not slow"
+	$(RUN) -m pytest -m "not slow" $(SIDE_BY_SIDE)
 
 test-slow: $(DEV_STAMP)
 	$(RUN) -m pytest -m slow
