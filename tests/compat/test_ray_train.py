@@ -75,6 +75,7 @@ def test_two_workers_share_out_every_batch_exactly(ready: Workspace, connected) 
     assert max(float((ours[key] - theirs[key]).abs().max()) for key in ours) < 1e-4
 
 
+@pytest.mark.slow
 def test_two_workers_stop_with_one_checkpoint_and_go_on_from_it(ready: Workspace, connected) -> None:
     seen: list[float] = []
     with pytest.raises(Cancelled, match="stopped after 3 steps"):

@@ -124,6 +124,7 @@ def test_cancel_stops_the_ray_job_with_a_checkpoint(ready: Workspace, workers) -
     assert job_processes(ready.home) == []
 
 
+@pytest.mark.slow
 def test_rays_own_signal_leaves_time_for_a_checkpoint(ready: Workspace, workers) -> None:
     """A worker that is asked to stop stops its Ray jobs; longer than Ray's own 3 seconds are left to them."""
     job_id = submit_training(ready, 100_000)
@@ -137,6 +138,7 @@ def test_rays_own_signal_leaves_time_for_a_checkpoint(ready: Workspace, workers)
     assert _events(ready, job_id) == ["submitted", "claimed", "given back"]
 
 
+@pytest.mark.slow
 def test_a_process_that_does_not_stop_is_killed_by_ray(ready: Workspace, workers) -> None:
     job_id = submit_training(ready, 100_000)
     worker = workers("--once", grace="2")
@@ -162,6 +164,7 @@ def test_a_new_worker_adopts_the_ray_job_of_a_killed_one(ready: Workspace, worke
     assert len(_pids(ready, job_id)) == 1
 
 
+@pytest.mark.slow
 def test_a_cluster_out_of_reach_loses_no_job(ready: Workspace, workers, ray_cluster: Cluster) -> None:
     running = submit_training(ready, 100)
     with Gate(ray_cluster.dashboard) as gate:
