@@ -7,7 +7,8 @@ from jobs_running import FAST, adapter_bytes, prepare, submit_training
 from safetensors.torch import load
 
 from muscle_core.actions.background import submit_compat
-from muscle_core.actions.train import read_metrics, train_compat
+from muscle_core.actions.step_records import read_metrics
+from muscle_core.actions.train import train_compat
 from muscle_core.compat.config import CompatConfig
 from muscle_core.compat.ray_train import RayTraining
 from muscle_core.errors import Cancelled, ConfigError, ModelError

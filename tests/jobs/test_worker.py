@@ -300,11 +300,11 @@ def test_the_worker_counts_for_prometheus_on_loopback_and_logs_json(ready: Works
     submit_training(ready, 2)
     worker = workers("--metrics-port", str(port))
     wait_for(ready, list_jobs(ready)[0].id, lambda job: all(one.state == "succeeded" for one in list_jobs(ready)))
-    time.sleep(1)
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
+    deadline = time.monotonic() + 30
+    while "muscle_jobs_running 0.0" not in (text := _read(f"http://127.0.0.1:{port}/metrics")):
+        assert time.monotonic() < deadline, text
+        time.sleep(0.2)
     assert 'muscle_jobs_claimed_total{device="cpu",kind="train_compat"} 1.0' in text
-    assert "muscle_jobs_running 0.0" in text
     listening = [c.laddr for c in psutil.Process(worker.process.pid).net_connections() if c.status == "LISTEN"]
     assert [(address.ip, address.port) for address in listening] == [("127.0.0.1", port)]
     worker.terminate()
@@ -321,6 +321,11 @@ def test_nothing_is_queued_where_the_inputs_cannot_be_used(ready: Workspace) -> 
         submit_compat(ready, "task-new", "task-new", "choice", CompatConfig(**{**FAST, "steps": 3}))
     assert list_jobs(ready) == []
     assert leases.claim(ready, "w", "here", Slots()) is None
+
+
+def _read(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return str(answer.read().decode())
 
 
 def _free_port() -> int:
