@@ -13,6 +13,8 @@ from s3 import s3_server
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+# Ray asks for a token wherever this user's home holds one; the clusters here are on loopback and live for minutes.
+os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models here are so small that threads only get in each other's way
 
 
@@ -156,8 +158,19 @@ def filled(workspace, tiny_bases: dict[str, Path]):
     return workspace
 
 
-@pytest.fixture(scope="session")
-def ray_cluster():
+@pytest.fixture(scope="module")
+def ray_alone():
+    """Keeps the Ray of other test processes away: two clusters on one machine get into each other's ports."""
+    import fcntl
+    import tempfile
+
+    with (Path(tempfile.gettempdir()) / "muscle-ray-tests.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="module")
+def ray_cluster(ray_alone: None):
     """A Ray cluster of two processors on loopback."""
     from ray_cluster import running_cluster
 

@@ -17,7 +17,7 @@ from muscle_core.models.spec import ModelSpec
 from muscle_core.store import Workspace, get_version, spec_of
 
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install -r requirements-ray.txt")
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)  # may wait for another one's Ray
 
 
 @pytest.fixture

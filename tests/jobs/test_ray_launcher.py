@@ -33,7 +33,7 @@ from muscle_core.jobs.ray_launcher import RayLauncher, _exit_code, cluster_envir
 from muscle_core.jobs.run_lock import REFUSED
 from muscle_core.store import Workspace, list_runs, read_predictions
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)  # may wait for another one's Ray
 
 
 @pytest.fixture

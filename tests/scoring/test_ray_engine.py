@@ -24,13 +24,13 @@ from muscle_core.store import list_runs
 from muscle_core.tasks import Sample
 
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install -r requirements-ray.txt")
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("ray_alone")]  # may wait for another one's Ray
 
 CHOICES = ("the cat", "a dog runs", "two")
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
+def cluster(ray_alone: None) -> Iterator[None]:
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
