@@ -265,13 +265,17 @@ def _threads() -> int:
 
 def _connect(address: str) -> Any:
     try:
+        from ray.exceptions import RayError
         from ray.job_submission import JobSubmissionClient
 
         class Client(JobSubmissionClient):
             """A client that does not wait for ever for a cluster that is silent."""
 
             def _do_request(self, method: str, endpoint: str, **kwargs: Any) -> Any:
-                return super()._do_request(method, endpoint, **{"timeout": _TIMEOUT_SECONDS, **kwargs})
+                try:
+                    return super()._do_request(method, endpoint, **{"timeout": _TIMEOUT_SECONDS, **kwargs})
+                except RayError as error:  # it asks for a token that is not there, or not the right one
+                    raise RuntimeError(first_line(error)) from error
     except ImportError as error:
         raise JobError(
             "the launcher ray needs the packages of ray[default]: pip install -r requirements-ray.txt"
