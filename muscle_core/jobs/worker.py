@@ -253,10 +253,17 @@ class _Worker:
 
     def _beat(self, held: _Held) -> None:
         word = leases.beat(self.workspace, held.job.id, held.job.token)
+        if word == "gone" and held.asked_at is None and self._has_ended(held.job):
+            held.asked_at, held.why = time.monotonic(), "gone"  # it is about to leave; killed only if it does not
+            return
         if word != "go" and held.asked_at is None and held.child is not None:
             self._ask(held, word)
         elif word == "gone" and held.child is None:
             del self.held[held.job.id]
+
+    def _has_ended(self, job: Job) -> bool:
+        now = queue.get_job(self.workspace, job.id)
+        return now.token == job.token and now.state in queue.FINAL
 
     def _ended(self, held: _Held, code: int) -> None:
         """A child has ended; what it wrote itself stays, and a death without a word is dealt with."""
