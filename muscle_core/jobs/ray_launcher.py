@@ -20,6 +20,7 @@ from muscle_core.jobs import worker
 from muscle_core.jobs.child import TOKEN_VARIABLE
 from muscle_core.jobs.launcher import CHILD_MODULE, UNKNOWN, Child, Unreachable, import_root
 from muscle_core.jobs.run_lock import REFUSED
+from muscle_core.store.job_files import LOG
 from muscle_core.store.tables import Job
 from muscle_core.store.workspace import HOME_VARIABLE, Workspace
 
@@ -136,7 +137,7 @@ class RayLauncher:
         text = str(self.ask(lambda: self._client.get_job_logs(name)))
         if info.driver_exit_code is None and info.message:
             text += f"\nRay: {info.message}\n"
-        with (workspace.job_folder(job.id) / "log.txt").open("a") as stream:
+        with (workspace.job_folder(job.id) / LOG).open("a") as stream:
             stream.write(text)
         self._logs_kept.add(name)
 

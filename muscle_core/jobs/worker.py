@@ -150,7 +150,6 @@ class _Worker:
         self.workspace, self.slots, self.launcher, self.notice = workspace, slots, launcher, notice
         self.machine = (launcher.place + machine_name(workspace))[:300]
         self.name = f"{name}@{socket.gethostname()}"[:80]
-        self.lock_name = name
         self.held: dict[str, _Held] = {}
         self.stopping = False
         self.started = 0
