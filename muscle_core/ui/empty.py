@@ -22,7 +22,7 @@ def offer_demo(workspace: Workspace) -> None:
         "python -m muscle_core models add NAME FOLDER_OR_GGUF_OR_HUB_ID --adapter ADAPTER_FOLDER\n"
         "python -m muscle_core datasets add NAME --task multiple_choice test=FILE.jsonl train=FILE.jsonl\n"
         "python -m muscle_core evaluate OLD NEW --dataset NAME",
-        language="bash",
+        language=None,
     )
     running = [job for job in list_jobs(workspace) if job.kind == "load_demo"]
     if not running or running[0].state not in ACTIVE:

@@ -19,6 +19,13 @@ from muscle_core.paths import system_text
 from muscle_core.store import Workspace
 from muscle_core.ui.url import forget
 
+# Chosen pills are written in the primary colour, which must be dark enough under white text to be read on a button;
+# on a dark page that is too dark for text.
+_STYLE = """<style>
+button[data-selected="true"] [data-testid="stMarkdownContainer"] p {
+  color: light-dark(#00558A, #9AD4F6);
+}
+</style>"""
 _ROUTED = "_routed_by_app"
 _PENDING = "_pending_deep_link"
 
@@ -60,6 +67,7 @@ def enter(page: str) -> None:
     if not st.session_state.get(_ROUTED):
         st.session_state[_PENDING] = (page, st.query_params.to_dict())
         st.switch_page("app.py")
+    st.html(_STYLE)
     st.title(PAGES[page].title, anchor=False)
 
 

@@ -50,13 +50,13 @@ def show(workspace: Workspace) -> None:
     with tabs[0]:
         _frame([_version_row(version, names) for version in versions], "Model versions with base, adapter and lineage")
         st.code(
-            "python -m muscle_core models add NAME FOLDER_OR_GGUF_OR_HUB_ID --adapter ADAPTER_FOLDER", language="bash"
+            "python -m muscle_core models add NAME FOLDER_OR_GGUF_OR_HUB_ID --adapter ADAPTER_FOLDER", language=None
         )
     with tabs[1]:
         _frame([_dataset_row(dataset) for dataset in datasets], "Datasets with task kind and splits")
         st.code(
             "python -m muscle_core datasets add NAME --task multiple_choice test=FILE.jsonl train=FILE.jsonl",
-            language="bash",
+            language=None,
         )
     with tabs[2]:
         _frame(

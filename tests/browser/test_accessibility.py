@@ -1,0 +1,44 @@
+"""Every page in both themes under axe-core, the checker of the WCAG rules: nothing serious, nothing critical."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from serving import settled
+
+from muscle_core.ui.frame import PAGES
+
+pytestmark = pytest.mark.browser
+CHOICE = "dataset=demo-choice&old=demo-choice-v1&new=demo-choice-v2"
+ROOT = Path(__file__).resolve().parents[2]
+# The first page lives at the root.
+ADDRESSES = [f"/{'' if page == 'update_report' else page}?{CHOICE}" for page in PAGES] + [
+    f"/samples?{CHOICE}&quadrant=Q4&sample=choice-test-0001"
+]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_page_has_a_serious_or_critical_violation(chrome: Any, demo_url: str, theme: str) -> None:
+    context = chrome.new_context(viewport={"width": 1440, "height": 2000}, color_scheme=theme)
+    page = context.new_page()
+    found = []
+    for address in ADDRESSES:
+        page.goto(f"{demo_url}{address}")
+        settled(page)
+        result = Axe().run(page).response
+        assert len(result["passes"]) > 10, f"axe saw hardly anything at {address}"
+        found += [
+            (address, violation["id"], node["target"], node["failureSummary"])
+            for violation in result["violations"]
+            if violation["impact"] in ("serious", "critical")
+            for node in violation["nodes"]
+        ]
+    context.close()
+    assert found == []
+
+
+def test_the_pages_listed_are_those_in_the_folder() -> None:
+    assert {info.file for info in PAGES.values()} == {f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py")}
