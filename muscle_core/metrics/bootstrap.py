@@ -55,6 +55,8 @@ def bca_limits(
     drawn, left_out = np.asarray(draws, dtype=np.float64), np.asarray(jackknife, dtype=np.float64)
     weights = np.ones(len(left_out)) if times is None else np.asarray(times, dtype=np.float64)
     below = (np.count_nonzero(drawn < estimate) + np.count_nonzero(drawn <= estimate)) / (2 * len(drawn))
+    if not weights.sum() > 0:
+        return percentile_limits(drawn, confidence)
     deviation = np.average(left_out, weights=weights) - left_out
     squares = float(weights @ deviation**2)
     if not 0 < below < 1 or not squares > 0:

@@ -43,7 +43,7 @@ def cluster_codes(labels: ArrayLike) -> NDArray[np.int64]:
     """
     import pandas as pd
 
-    values = labels if isinstance(labels, np.ndarray) else np.fromiter(labels, dtype=object, count=len(labels))  # type: ignore[arg-type]
+    values = labels if isinstance(labels, np.ndarray) else pd.Series(labels, dtype=object).to_numpy()
     if values.ndim != 1:
         raise DataError("clusters must be one flat list with the group of each sample")
     codes, _ = pd.factorize(values)
