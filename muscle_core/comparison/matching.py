@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 Rows = NDArray[np.int64]
 _BLOCK = 16_384  # rows hashed at a time: their texts and hashes stay in the cache
-_FACTOR, _FINAL = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
-_HALF = np.uint64(32)
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, with about as many ones as zeros
 
 
 class Matches(NamedTuple):
@@ -164,13 +163,12 @@ def _hash_block(data: NDArray[np.uint8], offsets: Rows) -> NDArray[np.uint64]:
             part = hashes[live]
             _stir(part, at[starts[live] + begin] << beyond.astype(np.uint64))
             hashes[live] = part
-    hashes *= _FINAL
-    hashes ^= hashes >> _HALF
-    hashes *= _FACTOR
     return hashes
 
 
 def _stir(hashes: NDArray[np.uint64], word: NDArray[np.uint64]) -> None:
+    """Mix a word in: a product carries its low bytes upwards, and after the swap its high bytes too."""
     hashes ^= word
     hashes *= _FACTOR
-    hashes ^= hashes >> _HALF
+    hashes.byteswap(inplace=True)
+    hashes *= _FACTOR
