@@ -32,11 +32,6 @@ def column_names(table: Predictions) -> list[str]:
     return table.column_names if isinstance(table, pa.Table) else list(table.columns)
 
 
-def columns_to_compare(schema: pa.Schema) -> list[str]:
-    """Return which columns of a stored table a comparison reads: so that nothing else need be read from disk."""
-    return [name for name in schema.names if name in BASE_COLUMNS or _may_be_score(name, schema.field(name).type)]
-
-
 def arrow_tables(
     old: Predictions, new: Predictions, more: Iterable[str | None], old_label: str, new_label: str
 ) -> tuple[pa.Table, pa.Table]:

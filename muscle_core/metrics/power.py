@@ -7,11 +7,13 @@ covered: samples in groups (several rows a prompt), which need more.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 
-from muscle_core.errors import ConfigError
+from muscle_core.errors import ConfigError, raise_all
 
 
 def mcnemar_power(n: int, only_first: float, only_second: float, alpha: float = 0.05) -> float:
@@ -80,6 +82,56 @@ def required_samples(only_first: float, only_second: float, *, alpha: float = 0.
         else:
             high = middle
     return high
+
+
+class SamplesNeeded(NamedTuple):
+    """Samples needed to see an NFR fall by `difference`; `samples` is None where it cannot fall by that much.
+
+    `removed` is the share of samples on which the adapter removes a flip: `difference` and what it adds (`added`).
+    """
+
+    nfr: float
+    difference: float
+    removed: float
+    added: float
+    samples: int | None
+
+
+def samples_needed(
+    rates: Sequence[float],
+    differences: Sequence[float],
+    *,
+    added: float = 0.0,
+    alpha: float = 0.05,
+    power: float = 0.8,
+) -> list[SamplesNeeded]:
+    """Return `required_samples` for every pair of a present NFR and a wanted difference.
+
+    Args:
+        rates: NFR of the plain new version.
+        differences: by how much it should fall.
+        added: share of samples on which the adapter adds a flip of its own; 0 is the most favourable case.
+        alpha: level of the two-sided test.
+        power: wished chance to find the difference.
+
+    Raises:
+        ConfigError: one of the numbers cannot be; all are named.
+    """
+    problems = [f"an NFR lies between 0 and 1, not {value:g}" for value in rates if not 0 <= value <= 1]
+    problems += [f"a difference lies between 0 and 1, not {value:g}" for value in differences if not 0 < value <= 1]
+    problems += [f"the added flips lie between 0 and 1, not {added:g}"] if not 0 <= added <= 1 else []
+    names = (("alpha", alpha), ("power", power))
+    problems += [f"{name} lies between 0 and 1, not {value:g}" for name, value in names if not 0 < value < 1]
+    raise_all(problems, ConfigError, "the number of samples cannot be worked out")
+    rows = []
+    for nfr in rates:
+        for difference in differences:
+            removed = difference + added
+            # The adapter can remove only flips that are there, and add only where there is none.
+            possible = removed <= nfr + 1e-12 and added <= 1 - nfr
+            samples = required_samples(removed, added, alpha=alpha, power=power) if possible else None
+            rows.append(SamplesNeeded(nfr, difference, removed, added, samples))
+    return rows
 
 
 def connor_samples(only_first: float, only_second: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
