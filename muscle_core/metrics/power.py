@@ -55,8 +55,9 @@ def required_samples(only_first: float, only_second: float, *, alpha: float = 0.
 
     The search starts at n = (z_a sqrt(p) + z_b sqrt(p - d^2))^2 / d^2 with p = only_first + only_second and
     d = only_first - only_second (Connor 1987, "Sample size for testing differences in proportions for the
-    paired-sample design", Biometrics 43) and ends at the exact power, since the exact test needs a little more. That
-    power rises in small steps; the number returned has it, and is the smallest up to the size of such a step.
+    paired-sample design", Biometrics 43) and ends at the exact power, from which that approximation is off by 10 %
+    where few samples disagree. The power rises in small steps; the number returned has it, and is the smallest up to
+    the size of such a step.
 
     Args:
         only_first: expected share of samples with the outcome in the first version only: for NFR(new) - NFR(compat)
