@@ -166,6 +166,10 @@ def compare_command(
     chat: ChatOption = False,
     scoring: ScoringOption = None,
     encoder: EncoderOption = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Metadata field that names the group of each sample (several questions about one text)."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
     """Compare two evaluated versions: what the update fixed and what it broke."""
@@ -174,7 +178,7 @@ def compare_command(
     from muscle_core.comparison import verdict
 
     options = EvaluationOptions(unescaped(template), chat, scoring, encoder)
-    comparison = compare_versions(workspace_here(), old, new, dataset, split=split, options=options)
+    comparison = compare_versions(workspace_here(), old, new, dataset, split=split, options=options, cluster=cluster)
     if as_json:
         print(json.dumps(comparison.to_dict(), indent=2, allow_nan=False))
     else:

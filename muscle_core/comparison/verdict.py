@@ -20,11 +20,20 @@ def verdict(comparison: Comparison) -> str:
     """
     left_out = comparison.join.left_out
     tail = f" ({left_out:,} sample ids could not be paired and are left out.)" if left_out else ""
+    tail += groups_note(comparison)
     if comparison.counts is not None:
         return _flip_sentence(comparison, comparison.counts) + tail
     if comparison.score is None:
         raise DataError("there is neither a right or wrong nor a score to judge this update by")
     return _score_sentence(comparison, comparison.score, comparison.continuous[comparison.score]) + tail
+
+
+def groups_note(comparison: Comparison) -> str:
+    """Say by how many groups the intervals and the test were made; nothing where each sample stands alone."""
+    if comparison.clusters is None:
+        return ""
+    few = "; with fewer than 30, intervals are too narrow" if comparison.clusters < 30 else ""
+    return f" (Intervals and test by {comparison.clusters:,} groups of samples{few}.)"
 
 
 def _flip_sentence(comparison: Comparison, counts: QuadrantCounts) -> str:
@@ -35,7 +44,7 @@ def _flip_sentence(comparison: Comparison, counts: QuadrantCounts) -> str:
     start = f"{comparison.new_name} is right on {percent(new.value)} ({share(new)})"
     difference = counts.q2 - counts.q4
     points = f"{abs(difference) / counts.n * 100:.1f} points"
-    test = f"exact McNemar {p_text(p)}"
+    test = f"{comparison.test} {p_text(p)}"
     if difference == 0:
         change = f"exactly as many as {comparison.old_name} ({test}; no change in accuracy seen)"
     elif p >= SIGNIFICANCE_LEVEL:
