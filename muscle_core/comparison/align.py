@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from muscle_core.comparison.columns import flag_column, text_column
 from muscle_core.errors import DataError, raise_all
 
-
 _HEADLINE = "prediction tables cannot be put side by side"
 
 

@@ -1,4 +1,4 @@
-"""The history of one dataset over many versions: what each update broke, what was fixed again, and what flips to and fro.
+"""The history of one dataset over many versions: what was broken, fixed again, and flips to and fro.
 
 The versions stand in the order of their releases. A *flip* of a sample is a change between right and wrong from one
 version that judged it to the next one that did. Covered: right and wrong. Not covered: scores, the answers
@@ -142,13 +142,24 @@ class History:
             nfr, pfr = rate(q4, total), rate(q2, total)
             rows.append(
                 {
-                    **{"old": self.names[old], "new": self.names[new], "n": total},
-                    **{"q1": q1, "q2": q2, "q3": total - q1 - q2 - q4, "q4": q4},
-                    **{"accuracy_old": rate(q1 + q4, total).value, "accuracy_new": rate(q1 + q2, total).value},
-                    **{"nfr": nfr.value, "nfr_low": nfr.low, "nfr_high": nfr.high},
-                    **{"pfr": pfr.value, "pfr_low": pfr.low, "pfr_high": pfr.high},
+                    "old": self.names[old],
+                    "new": self.names[new],
+                    "n": total,
+                    "q1": q1,
+                    "q2": q2,
+                    "q3": total - q1 - q2 - q4,
+                    "q4": q4,
+                    "accuracy_old": rate(q1 + q4, total).value,
+                    "accuracy_new": rate(q1 + q2, total).value,
+                    "nfr": nfr.value,
+                    "nfr_low": nfr.low,
+                    "nfr_high": nfr.high,
+                    "pfr": pfr.value,
+                    "pfr_low": pfr.low,
+                    "pfr_high": pfr.high,
                     "p": mcnemar_p(q4, q2),
-                    **{"first_broken": int(broken[new]), "fixed_again": int(again[new])},
+                    "first_broken": int(broken[new]),
+                    "fixed_again": int(again[new]),
                 }
             )
         return pd.DataFrame(rows)
