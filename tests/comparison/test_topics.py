@@ -10,9 +10,9 @@ from muscle_core.comparison.topics import find_topics, topic_count
 from muscle_core.errors import ConfigError
 
 WORDS = {
-    "kitchen": "flour sugar oven bake cake butter recipe dough".split(),
-    "garden": "soil seeds tulip water spade roots plant leaves".split(),
-    "money": "bank loan interest price wallet coins savings credit".split(),
+    "kitchen": ["flour", "sugar", "oven", "bake", "cake", "butter", "recipe", "dough"],
+    "garden": ["soil", "seeds", "tulip", "water", "spade", "roots", "plant", "leaves"],
+    "money": ["bank", "loan", "interest", "price", "wallet", "coins", "savings", "credit"],
 }
 
 
