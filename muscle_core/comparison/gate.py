@@ -327,9 +327,8 @@ def _regression_check(comparison: Comparison, thresholds: Thresholds) -> Check:
     needed = None
     if not enough and loss.value <= limit:
         needed = LEAST_FOR_BOOTSTRAP
-    elif (
-        loss.value + _NEXT_TO < limit < loss.high
-    ):  # a bootstrap interval narrows with the root of the number of samples
+    elif loss.value + _NEXT_TO < limit < loss.high:
+        # A bootstrap interval narrows with the root of the number of samples.
         needed = math.ceil(comparison.n * ((loss.high - loss.value) / (limit - loss.value)) ** 2)
     measured, at_most = f"mean loss of {name} {loss.value:.4f} on {comparison.n:,} samples", f"at most {limit:.4f}"
     if not enough:

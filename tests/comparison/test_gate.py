@@ -211,12 +211,18 @@ GOOD = baseline(
 @given(st.integers(0, len(GOOD) - 1), st.sampled_from(list('0x"{}[],: \n\0')), st.sampled_from(["cut", "put", "del"]))
 def test_damage_anywhere_is_refused_or_changes_nothing(at: int, letter: str, way: str) -> None:
     damaged = {"cut": GOOD[:at], "put": GOOD[:at] + letter + GOOD[at + 1 :], "del": GOOD[:at] + GOOD[at + 1 :]}[way]
-    try:
-        read = Baseline.from_text(damaged, "b.json")
-    except MuscleError as error:
-        assert "b.json" in str(error)
+    if _same_json(damaged):  # only white space between the fields
+        assert Baseline.from_text(damaged, "b.json") == Baseline.from_text(GOOD, "b.json")
     else:
-        assert read == Baseline.from_text(GOOD, "b.json")  # white space between the fields
+        with pytest.raises(MuscleError, match=r"b\.json"):
+            Baseline.from_text(damaged, "b.json")
+
+
+def _same_json(text: str) -> bool:
+    try:
+        return json.loads(text) == json.loads(GOOD)
+    except ValueError:
+        return False
 
 
 def forged(**changes: object) -> str:
