@@ -12,7 +12,7 @@ import sys
 import sqlalchemy as sa
 import typer
 
-from muscle_core.cli import evaluate, gate, jobs, library, recipes, share, train, workspace
+from muscle_core.cli import evaluate, export, gate, jobs, library, recipes, share, train, workspace
 from muscle_core.errors import MuscleError
 from muscle_core.paths import system_text
 
@@ -30,6 +30,7 @@ app.add_typer(workspace.delete_app, name="delete")
 app.add_typer(workspace.app)
 app.add_typer(share.app)
 app.add_typer(gate.gate_app, name="gate")
+app.add_typer(export.app)
 
 
 def main() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from muscle_core.errors import ConfigError, raise_all
@@ -49,22 +50,35 @@ def write_whole(contents: Mapping[Path, str | bytes]) -> None:
     Raises:
         ConfigError: a file cannot be written.
     """
+    with written_beside(contents):
+        pass
+
+
+@contextmanager
+def written_beside(contents: Mapping[Path, str | bytes]) -> Iterator[None]:
+    """Like `write_whole`, but the files get their names only when the block has ended well.
+
+    Raises:
+        ConfigError: a file cannot be written; the block is not entered then.
+    """
     finished: list[tuple[Path, Path]] = []
     path = Path()
     try:
-        for path, content in contents.items():
-            target = local_path(path, ConfigError).resolve()  # a link stays a link to the file
-            handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".partial", dir=target.parent)
-            finished.append((Path(name), target))
-            with os.fdopen(handle, "wb") as file:
-                file.write(content.encode() if isinstance(content, str) else content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).chmod(0o666 & ~_umask())
+        try:
+            for path, content in contents.items():
+                target = local_path(path, ConfigError).resolve()  # a link stays a link to the file
+                handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", suffix=".partial", dir=target.parent)
+                finished.append((Path(name), target))
+                with os.fdopen(handle, "wb") as file:
+                    file.write(content.encode() if isinstance(content, str) else content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(name).chmod(0o666 & ~_umask())
+        except (OSError, UnicodeError) as error:
+            raise ConfigError(f"{path} cannot be written: {reason(error)}. Nothing was written.") from error
+        yield
         for partial, target in finished:
             partial.replace(target)
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(f"{path} cannot be written: {reason(error)}. Nothing was written.") from error
     finally:
         for partial, _ in finished:
             partial.unlink(missing_ok=True)
