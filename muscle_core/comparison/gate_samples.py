@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from muscle_core.comparison.columns import flag_column, text_column
 from muscle_core.comparison.join import check_columns
 from muscle_core.errors import DataError, raise_all
 
@@ -63,13 +62,13 @@ class _Side:
 
     def __init__(self, name: str, table: pd.DataFrame) -> None:
         self.name = name
-        self.all_ids = text_column(table, "sample_id", name).to_pylist()
+        self.all_ids = _texts(table, "sample_id")
         self.ids = {key for key in self.all_ids if key}
-        flags = flag_column(table, "correct", name).to_pylist()
-        self.unjudged = [key for key, flag in zip(self.all_ids, flags, strict=True) if flag is None]
+        judged = table["correct"].notna() if "correct" in table else [False] * len(table)
+        self.unjudged = [str(key) for key, is_known in zip(self.all_ids, judged, strict=True) if not is_known]
         self.judged = len(self.unjudged) < len(self.all_ids)
-        golds = text_column(table, "gold", name).to_pylist() if "gold" in table else []
-        self.golds = {key: gold for key, gold in zip(self.all_ids, golds, strict=False) if gold is not None}
+        golds = _texts(table, "gold") if "gold" in table else [None] * len(table)
+        self.golds = {key: gold for key, gold in zip(self.all_ids, golds, strict=True) if key and gold is not None}
 
     def problems(self, expected: set[str], judged: bool) -> Iterable[str]:
         doubled = sorted(key for key, times in Counter(self.all_ids).items() if key and times > 1)
@@ -85,6 +84,10 @@ class _Side:
             yield f"{self.name} holds what the dataset does not: {some(unknown)}"
         if judged and self.unjudged:
             yield f"{self.name} has neither right nor wrong for {some(self.unjudged)}"
+
+
+def _texts(table: pd.DataFrame, column: str) -> list[str | None]:
+    return [None if pd.isna(value) else str(value) for value in table[column]]
 
 
 def some(ids: Sequence[str]) -> str:
