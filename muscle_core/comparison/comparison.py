@@ -269,7 +269,10 @@ def _groups(
         found = next(((table, rows) for table, rows in tables if clusters in table.column_names), None)
         if found is None:
             raise ConfigError(f"neither {labels[0]} nor {labels[1]} has a column {clusters!r} that names the groups")
-        encoded = pc.dictionary_encode(pick(found[0].column(clusters).combine_chunks(), found[1]))
+        column = found[0].column(clusters)
+        if pa.types.is_floating(column.type):
+            column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+        encoded = pc.dictionary_encode(pick(column.combine_chunks(), found[1]))
         encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
         values = encoded.indices.to_pandas().to_numpy() if encoded.indices.null_count else encoded.indices.to_numpy()
         where = f"the column {clusters!r}"

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from muscle_core.comparison import compare, verdict
@@ -98,6 +99,10 @@ def test_groups_that_cannot_be_are_refused(tables):
         compare(old, new, clusters="prmpt", **NAMES)
     with pytest.raises(DataError, match=r"'prompt': 5 of 400 samples have no group, the first is 's0'"):
         compare(old.assign(prompt=old["prompt"].where(old["prompt"] != "p0")), new, clusters="prompt", **NAMES)
+    numbers = pa.array(np.r_[np.nan, prompt[1:]])  # nan, which Arrow does not count as missing
+    nan = pa.Table.from_pandas(old.drop(columns="prompt"), preserve_index=False).append_column("prompt", numbers)
+    with pytest.raises(DataError, match=r"'prompt': 1 of 400 samples have no group, the first is 's0'"):
+        compare(nan, new, clusters="prompt", **NAMES)
     groups = dict(zip(old["sample_id"][1:], prompt[1:], strict=True))
     with pytest.raises(DataError, match=r"groups given: 1 of 400 samples have no group, the first is 's0'"):
         compare(old, new, clusters=groups, **NAMES)
