@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import sys
 import time
@@ -16,6 +17,10 @@ from datetime import date
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+# One thread: on a busy machine the threads of so small a product wait for one another, on both sides.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +49,7 @@ def main() -> int:
         "date": date.today().isoformat(),
         "machine": machine(),
         "repetitions": options.repetitions,
+        "threads": os.environ["OMP_NUM_THREADS"],
         "cases": [_measured(*case, options) for case in CASES],
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -110,9 +116,10 @@ def _markdown(result: dict[str, Any]) -> str:
     lines = [
         "# Pairwise NFR matrix against one bare NumPy pass",
         "",
-        f"{result['date']}, {where['cpu']}, {where['cores']} cores, load before {where['load_before']:.2f}; NumPy "
-        f"{where['packages']['numpy']}; commit {where['commit'][:12]}{changed}. Medians of "
-        f"{result['repetitions']}; both sides take turns in one process. Ours checks its input and returns counts, denominators and rates; below 1 it "
+        f"{result['date']}, {where['cpu']}, {where['cores']} cores, {result['threads']} thread, load before "
+        f"{where['load_before']:.2f}; NumPy {where['packages']['numpy']}; commit {where['commit'][:12]}{changed}. "
+        f"Medians of {result['repetitions']}; both sides take turns in one process. Ours checks its input and returns "
+        "counts, denominators and rates; below 1 it "
         "is the faster one.",
         "",
         "| samples x versions | not judged | bare pass | ours | ours / bare | all figures and trajectories |",
