@@ -22,7 +22,10 @@ _HOME_OF = {
     "compare": "muscle_core.comparison",
     "compare_versions": "muscle_core.actions.compare",
     "evaluate": "muscle_core.actions.evaluate",
+    "explained_samples": "muscle_core.actions.explain",
+    "find_slices": "muscle_core.comparison.slices",
     "import_predictions": "muscle_core.actions.imports",
+    "slice_table": "muscle_core.comparison.slices",
     "train_compat": "muscle_core.actions.train",
     "train_task": "muscle_core.actions.train",
 }
