@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -328,6 +329,18 @@ def test_a_refused_gate_replaces_the_results_of_an_earlier_one(place: Path, musc
     assert "lacks 3 samples" in case[0].attrib["message"]
 
 
+def test_a_bug_does_not_leave_the_results_of_an_earlier_gate(
+    place: Path, muscle: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = ["gate", "v1", "v2", "-d", "d", "--max-flips", "9", "--json", place / "j.json"]
+    assert muscle(*gate)[0] == 0
+    monkeypatch.setattr("muscle_core.actions.gate.gate", lambda *arguments, **options: 1 / 0)
+    monkeypatch.setattr(sys, "argv", ["muscle_core", *map(str, gate)])
+    with pytest.raises(ZeroDivisionError):
+        cli.main()
+    assert json.loads((place / "j.json").read_text())["status"] == "refused"
+
+
 def test_where_one_result_cannot_be_written_none_is(
     place: Path, muscle: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,3 +377,29 @@ def test_ids_and_answers_of_any_kind_make_well_formed_files(tmp_path: Path, musc
     assert len(list(checked_junit(tmp_path / "j.xml").iter("testcase"))) == len(odd) + 1
     found = json.loads((tmp_path / "j.json").read_text())["negative_flips"]["counted"]
     assert [flip["sample_id"] for flip in found] == [f"{k}{text}" for k, text in enumerate(odd)]
+
+
+@pytest.mark.real
+def test_the_real_llama_update_against_limits_around_its_known_flips(
+    real_data: Path, tmp_path: Path, muscle: Callable
+) -> None:
+    rows = list(csv.DictReader((real_data / "gsm8k_llama3_8b_to_3.1_8b" / "scores.csv").read_text().splitlines()))
+    for side in ("old", "new"):
+        lines = [f"{row['id']},{row[f'{side}_answer']},{row[f'{side}_correct']},{row['gold']}" for row in rows]
+        (tmp_path / f"{side}.csv").write_text("\n".join(["id,prediction,correct,gold", *lines]) + "\n")
+
+    def ends(*limits: str) -> tuple[int, str]:
+        return muscle("gate", "--old-file", tmp_path / "old.csv", "--new-file", tmp_path / "new.csv", *limits)
+
+    code, said = ends("--max-nfr", "0.0660", "--max-flips", "87", "--min-accuracy-change", "0.05")
+    assert code == 0
+    assert "negative flip rate 6.60 % (87 of 1,319) is within the limit of at most 6.60 %" in said
+    assert "accuracy changed by +5.53 points on 1,319 samples" in said
+    assert ends("--max-flips", "86")[0] == 100
+    assert ends("--max-nfr", "0.0659")[0] == 100
+    assert "too few samples to tell" in ends("--max-nfr", "0.07", "--rule", "upper")[1]
+    assert ends("--max-nfr", "0.09", "--min-accuracy-change", "0.03", "--rule", "upper")[0] == 0
+    assert muscle("gate", "approve", "--old-file", tmp_path / "old.csv", "--out", tmp_path / "b.json")[0] == 0
+    later = ["--new-file", tmp_path / "new.csv", "--baseline", tmp_path / "b.json"]
+    code, said = muscle("gate", *later, "--max-flips", "86")
+    assert (code, "negative flips that count: 87" in said) == (100, True)

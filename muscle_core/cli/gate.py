@@ -17,7 +17,7 @@ from muscle_core.cli.shared import (
     unescaped,
     workspace_here,
 )
-from muscle_core.errors import ConfigError, MuscleError
+from muscle_core.errors import ConfigError
 from muscle_core.paths import local_path, reason
 
 if TYPE_CHECKING:
@@ -116,9 +116,10 @@ def gate_check(
             _options(template, chat, scoring, encoder),
             score,
         )
-    except MuscleError as error:
-        # A result of an earlier run must not stand there as if it were this one's.
-        write(refused_junit(str(error)), refused_json(str(error)))
+    except Exception as error:
+        # A result of an earlier run must not stand there as if it were this one's, also where this one has a bug.
+        message = str(error) or type(error).__name__
+        write(refused_junit(message), refused_json(message))
         raise
     write(report.to_junit(), report.to_json())
     for line in _lines(report):
