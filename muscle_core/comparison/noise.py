@@ -31,9 +31,9 @@ from muscle_core.comparison.columns import KNOWN_SCORES, score_column, text_colu
 from muscle_core.comparison.comparison import Comparison
 from muscle_core.comparison.pairwise import pairwise_flips
 from muscle_core.errors import DataError
+from muscle_core.metrics.bootstrap import percentile_limits
 from muscle_core.metrics.continuous import bootstrap_means
 from muscle_core.metrics.rates import Interval, Rate, check_confidence, finite, rate
-from muscle_core.metrics.statistics import percentile_limits
 
 
 class PairNoise(NamedTuple):
