@@ -21,6 +21,7 @@ from muscle_core.cli.shared import (
     workspace_here,
 )
 from muscle_core.errors import ConfigError
+from muscle_core.interchange.exports import csv_text
 
 app = typer.Typer()
 
@@ -78,7 +79,7 @@ def slices_command(
         found = {"slices": _records(table), **{key: table.attrs[key] for key in ("tested", "uncounted", "left_out")}}
         print(json.dumps(found, indent=2, allow_nan=False))
     elif as_csv:
-        print(_harmless(table).to_csv(index=False), end="")
+        print(csv_text(table), end="")
     else:
         _print_slices(table, left_out(table))
 
@@ -201,10 +202,3 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
         }
         for row in frame.to_dict("records")
     ]
-
-
-def _harmless(frame: pd.DataFrame) -> pd.DataFrame:
-    """Texts that a spreadsheet would take for a formula get an apostrophe in front."""
-    texts = frame.select_dtypes("str").columns
-    risky = r"^(?=[=+@\t\r]|-(?!\d))"
-    return frame.assign(**{name: frame[name].str.replace(risky, "'", regex=True) for name in texts})
