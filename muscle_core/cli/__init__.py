@@ -11,7 +11,7 @@ import sys
 import sqlalchemy as sa
 import typer
 
-from muscle_core.cli import evaluate, jobs, library, recipes, share, train, workspace
+from muscle_core.cli import evaluate, imports, jobs, library, recipes, share, train, workspace
 from muscle_core.errors import MuscleError
 from muscle_core.paths import system_text
 
@@ -20,7 +20,7 @@ app.add_typer(evaluate.app)
 app.add_typer(train.train_app, name="train")
 app.add_typer(library.models_app, name="models")
 app.add_typer(library.datasets_app, name="datasets")
-app.add_typer(library.runs_app, name="runs")
+app.add_typer(imports.runs_app, name="runs")
 app.add_typer(jobs.jobs_app, name="jobs")
 app.add_typer(jobs.app)
 app.add_typer(recipes.app)
