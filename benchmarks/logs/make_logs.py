@@ -26,6 +26,8 @@ os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+LONG = "one two three four five " * 20
+
 CHOICE_TASK = """
 task: animals
 dataset_path: json
@@ -154,6 +156,7 @@ def inspect_logs(work: Path) -> None:
     rows = animals()[:INSPECT_ROWS]
     questions = [Sample(id=f"q{n}", input=row["question"], choices=row["choices"], target="ABC"[row["answer"]],
                         metadata={"place": row["place"]}) for n, row in enumerate(rows)]  # fmt: skip
+    questions[0].input = f"{questions[0].input} {LONG}"  # Inspect moves long texts out of the sample
     for version in ("old", "new"):
         letters = [f"ANSWER: {draw.choice('ABC')}" for _ in rows]
         letters[1] = "I do not know"

@@ -8,11 +8,11 @@ against the dataset, by content.
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
 import math
 import zipfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -252,15 +252,15 @@ def _check_zip(file: Path) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Any:
+def _quiet() -> Iterator[None]:
     """Keep inspect_ai's own words about a file away from the user: what matters is in our message."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
+    logger = logging.getLogger("inspect_ai")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
     try:
-        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
-            yield
+        yield
     finally:
-        logging.disable(before)
+        logger.setLevel(before)
 
 
 def _what(error: Exception) -> str:

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from muscle_core.datasets.samples import content_id
+from muscle_core.datasets.samples import content_id, metadata_text
 from muscle_core.errors import DataError, raise_all
 from muscle_core.interchange.log import LoggedRun, LogRow, shown
 from muscle_core.tasks import ParsedRow, Sample, Task
@@ -62,8 +62,10 @@ def samples_of_log(task: Task, rows: Sequence[LogRow], split: str, *, what: str)
                 copies[identity] += 1
                 if copies[identity] > 1:
                     identity = f"{identity}-{copies[identity]}"
-            _check_text(identity, content.input, content.gold, content.target, *content.choices, repr(metadata))
-        except ValueError as error:
+            _check_text(
+                identity, content.input, content.gold, content.target, *content.choices, metadata_text(metadata)
+            )
+        except (ValueError, RecursionError) as error:
             problems.append(f"{row.place}: {_reason(error)}")
             continue
         if identity in places:
