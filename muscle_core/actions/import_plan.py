@@ -20,7 +20,9 @@ from muscle_core.interchange.detect import AUTO, detect_format, existing_file, r
 from muscle_core.interchange.log import (
     FORMATS,
     GENERIC,
+    INSPECT,
     LLM_COMPARATOR,
+    LM_EVAL,
     WIDE,
     LogFacts,
     LoggedRun,
@@ -48,6 +50,14 @@ from muscle_core.tasks import Sample, Task, task_of
 from muscle_core.tasks.math import normalise_number
 
 FROM_LOG = "-"  # a version's name is taken from the log
+# Options that a format reads; any other is refused.
+_USED = {
+    GENERIC: {*vars(ImportColumns()), "texts"},
+    LM_EVAL: {"filter", "metric", "epoch", "threshold", "allow_partial", "results"},
+    INSPECT: {"metric", "scorer", "epoch", "threshold", "allow_partial"},
+    LLM_COMPARATOR: {"correct", "score"},
+    WIDE: {"id", "answers"},
+}
 _LONGEST_FACT = 1000
 _MOST_FACTS = 100
 _RUNS_LOOKED_AT = 50
@@ -148,10 +158,14 @@ def _named(version: str | None) -> list[str]:
 
 def _plan_log(workspace: Workspace, plan: Plan, file: Path, kind: str) -> None:
     request = plan.request
+    _refuse_unused(request, kind)
     log = read_log(file, kind, request.options)
     plan.facts = log.facts
     _find_dataset(workspace, plan)
-    logged = log.runs(_log_options(request, kind))
+    options = request.options
+    if kind == LLM_COMPARATOR:  # its fields are named as the columns of a table are
+        options = replace(options, correct=request.columns.correct, score=request.columns.score)
+    logged = log.runs(options)
     task = _task(plan, log.facts.kind)
     names = _version_names(request.version, logged)
     if plan.is_new:
@@ -167,21 +181,21 @@ def _plan_log(workspace: Workspace, plan: Plan, file: Path, kind: str) -> None:
             plan.notes.append(f"the model {run.model!r} is called {name!r} here")
 
 
-def _log_options(request: ImportRequest, kind: str) -> LogOptions:
-    """The options of a log; the fields of LLM Comparator are named as the columns of a table are.
+def _refuse_unused(request: ImportRequest, kind: str) -> None:
+    """Refuse options that the format does not have, rather than ignore them.
 
     Raises:
-        ConfigError: a column or a second file is named that the format does not have.
+        ConfigError: naming them.
     """
-    columns = vars(request.columns)
-    usable = ("correct", "score") if kind == LLM_COMPARATOR else ()
+    given = {name for name, value in vars(request.options).items() if value not in (None, False)}
     default = vars(ImportColumns())
-    unused = [f"--{name}" for name, value in columns.items() if value != default[name] and name not in usable]
-    unused += ["--texts"] if request.texts_file is not None else []
-    unused += ["--answers"] if request.answers_file is not None else []
+    given |= {name for name, value in vars(request.columns).items() if value != default[name]}
+    given |= {"texts"} if request.texts_file is not None else set()
+    given |= {"answers"} if request.answers_file is not None else set()
+    unused = sorted(given - _USED[kind])
     if unused:
-        raise ConfigError(f"{', '.join(unused)}: not used by a file of the format {kind}; leave it out.")
-    return replace(request.options, **{name: columns[name] for name in usable})
+        listed = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
+        raise ConfigError(f"{listed}: not used by a file of the format {kind}; leave it out.")
 
 
 def _most_rows(logged: Sequence[LoggedRun]) -> list[LogRow]:
@@ -199,6 +213,7 @@ def _plan_table(workspace: Workspace, plan: Plan, file: Path, suffix: str | None
         _plan_wide(workspace, plan, file, suffix)
         return
     plan.facts = LogFacts(GENERIC, str(file), len(rows), columns=names)
+    _refuse_unused(request, GENERIC)
     if columns.prediction is None and columns.output is None:
         raise ConfigError(
             f"{file} is a table with the columns {', '.join(names)[:300]}. Say which of them holds the answer "
@@ -214,29 +229,24 @@ def _plan_table(workspace: Workspace, plan: Plan, file: Path, suffix: str | None
     if columns.input is not None:
         questions = read_questions(rows, columns, what=str(file))
         if plan.is_new:
-            plan.samples = samples_of_log(task, questions, request.split, what=str(file))
+            plan.samples = matched = samples_of_log(task, questions, request.split, what=str(file))
             _make_dataset(plan, task, file)
         else:
-            _check_questions(task, questions, plan.samples, str(file))
+            matched = match_samples(task, questions, plan.samples, what=str(file))
+            _check_ids(questions, matched, str(file))
+        if columns.id not in rows[0][1]:  # a file without ids: its rows are known by what was asked
+            rows = [(place, {**row, columns.id: s.id}) for (place, row), s in zip(rows, matched, strict=True)]
     texts = read_texts(read_rows(request.texts_file), columns, what=str(request.texts_file)) if (
         request.texts_file is not None
     ) else None  # fmt: skip
-    predictions = read_outputs(task, _with_ids(rows, columns, plan), columns, plan.samples, texts=texts, what=str(file))
+    predictions = read_outputs(task, rows, columns, plan.samples, texts=texts, what=str(file))
     name = _version_names(request.version, [LoggedRun("", [])])[0]
     _check_texts(predictions, str(file))
     plan.runs.append(PlannedRun(name, "", predictions, None))
 
 
-def _with_ids(rows: list[Any], columns: ImportColumns, plan: Plan) -> list[Any]:
-    """Rows of a file without ids, where the dataset is made from it: each gets its sample's."""
-    if not plan.is_new or any(str(row.get(columns.id) or "") for _, row in rows):
-        return rows
-    return [(place, {**row, columns.id: sample.id}) for (place, row), sample in zip(rows, plan.samples, strict=True)]
-
-
-def _check_questions(task: Task, questions: Sequence[LogRow], samples: Sequence[Sample], what: str) -> None:
-    """Refuse a file whose inputs or right answers are not those of the samples with the same ids."""
-    matched = match_samples(task, questions, samples, what=what)
+def _check_ids(questions: Sequence[LogRow], matched: Sequence[Sample], what: str) -> None:
+    """Refuse a file whose ids belong to other samples than its contents."""
     raise_all(
         (
             f"{row.place}: the id {row.id!r} is that of another sample; its content is that of {sample.id!r}"
@@ -250,6 +260,7 @@ def _check_questions(task: Task, questions: Sequence[LogRow], samples: Sequence[
 
 def _plan_wide(workspace: Workspace, plan: Plan, file: Path, suffix: str | None) -> None:
     request = plan.request
+    _refuse_unused(request, WIDE)
     matrix = read_wide(file, id_column=request.columns.id, answers=request.answers_file, suffix=suffix)
     plan.facts = matrix.facts
     _find_dataset(workspace, plan)
@@ -397,7 +408,8 @@ def facts_of(plan: Plan) -> dict[str, Any]:
     """What to record of where a run comes from."""
     request, facts = plan.request, plan.facts
     assert facts is not None
-    found: dict[str, Any] = {"file": str(local_path(request.file, DataError).resolve()), "format": facts.format}
+    path = clean(str(local_path(request.file, DataError).resolve()))
+    found: dict[str, Any] = {"file": path, "format": facts.format}
     if facts.format == GENERIC:
         return {**found, "columns": vars(request.columns)}
     return {**found, "log_task": clean(facts.task), "log": clean(facts.made_by)}

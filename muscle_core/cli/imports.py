@@ -119,6 +119,7 @@ def runs_preview(
 
 _COLUMNS = ("prediction", "correct", "output", "score", "input", "gold", "choices")
 _OPTIONS = ("filter", "metric", "scorer", "epoch", "threshold", "allow_partial", "results")
+_SHOWN = (("sample_id", 24), ("input", 40), ("gold", 16), ("prediction", 24), ("correct", 5))  # with their widths
 _NAMES = {"format", "split", "task", "id_column", "texts", "answers", *_COLUMNS, *_OPTIONS}
 
 
@@ -166,17 +167,14 @@ def _show_preview(file: Path, arguments: dict[str, Any]) -> None:
         print()
         print_table(
             ("sample", "input", "right answer", "answer", "right"),
-            (
-                [_short(row[name], width) for name, width in
-                 (("sample_id", 24), ("input", 40), ("gold", 16), ("prediction", 24), ("correct", 5))]
-                for row in found.first
-            ),
-        )  # fmt: skip
+            ([_short(row[name], width) for name, width in _SHOWN] for row in found.first),
+        )
     for note in found.notes:
         print(f"note: {note}")
     if found.problems:
         listed = "".join(f"\n  - {problem}" for problem in found.problems)
-        raise ConfigError(f"{len(found.problems):,} problems; nothing can be imported so:{listed}")
+        count = "1 problem" if len(found.problems) == 1 else f"{len(found.problems):,} problems"
+        raise ConfigError(f"{count}; nothing can be imported so:{listed}")
     print("nothing was written")
 
 

@@ -121,15 +121,17 @@ def read_questions(rows: Iterable[Row], columns: ImportColumns, *, what: str = "
     """What was asked in each row, to make a dataset of a file or to check it against one; without the answers.
 
     Args:
-        rows: (place, row) pairs.
+        rows: (place, row) pairs; all of them may lack the id.
         columns: which column holds what; `input` must be named.
         what: names the source in messages.
 
     Raises:
         DataError: a row lacks one of the columns or the input, or its choices are no list of texts.
     """
-    named = (columns.id, columns.input, columns.gold, columns.choices)
-    used = {*named, columns.prediction, columns.correct, columns.output, columns.score}
+    rows = list(rows)
+    has_ids = any(columns.id in row for _, row in rows)
+    named = (columns.id if has_ids else None, columns.input, columns.gold, columns.choices)
+    used = {*named, columns.id, columns.prediction, columns.correct, columns.output, columns.score}
     questions, problems = [], []
     for number, (place, row) in enumerate(rows, start=1):
         missing = [repr(name) for name in named if name is not None and name not in row]
@@ -148,7 +150,7 @@ def read_questions(rows: Iterable[Row], columns: ImportColumns, *, what: str = "
             problems.append(f"{place}: {error}")
             continue
         metadata = {name: plain_value(value) for name, value in row.items() if name not in used and name != "split"}
-        identity = _identity(row[columns.id]) or None
+        identity = _identity(row.get(columns.id)) or None
         answer = gold if isinstance(gold, int) and choices else _text(gold)
         questions.append(LogRow(place, number, text, identity, answer, choices, metadata=metadata))
     raise_all(problems, DataError, f"{what} cannot be imported")

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from muscle_core.actions import imports
 from muscle_core.actions.compare import compare_versions, predictions_of
-from muscle_core.actions.datasets import add_dataset_rows, load_samples
+from muscle_core.actions.datasets import add_dataset, add_dataset_rows, load_samples
 from muscle_core.actions.imports import import_log, preview_import
 from muscle_core.cli import app
 from muscle_core.errors import ConfigError, DataError, StoreError
@@ -131,11 +131,31 @@ def test_a_table_makes_a_dataset_of_its_columns(workspace: Workspace, tmp_path: 
         import_log(workspace, file, version="m", dataset="t", columns=columns)
 
 
-def test_a_table_without_ids_makes_them_from_its_content(workspace: Workspace, tmp_path: Path) -> None:
-    file = write_lines(tmp_path / "t.jsonl", [{"prompt": f"say {n}", "predict": "x", "ok": n} for n in range(2)])
-    columns = ImportColumns(prediction="predict", correct="ok", input="prompt")
-    with pytest.raises(DataError, match="no column 'id'"):
-        import_log(workspace, file, version="m", dataset="t", columns=columns)
+def test_a_table_without_ids_is_known_by_what_was_asked(workspace: Workspace, tmp_path: Path) -> None:
+    """As LLaMA-Factory's generated_predictions.jsonl."""
+    columns = ImportColumns(prediction="predict", correct="ok", input="prompt", gold="label")
+
+    def log(name: str, order: list[int]) -> Path:
+        rows = [{"prompt": f"say {n}", "predict": f"{name} {n}", "label": str(n), "ok": n % 2} for n in order]
+        return write_lines(tmp_path / name, rows)
+
+    first = import_log(workspace, log("a", [0, 1, 2]), version="a", dataset="t", columns=columns)
+    import_log(workspace, log("b", [2, 0, 1]), version="b", dataset="t", columns=columns)
+    found = compare_versions(workspace, "a", "b", "t")
+    assert list(found.samples["old_prediction"]) == ["a 0", "a 1", "a 2"]
+    assert list(found.samples["new_prediction"]) == ["b 0", "b 1", "b 2"]
+    assert first.dataset.task_kind == "instruction"
+    with pytest.raises(DataError, match=r"(?s)not in the dataset: 'say 3'"):
+        import_log(workspace, log("c", [0, 3]), version="c", dataset="t", columns=columns)
+
+
+def test_an_id_of_another_sample_is_refused(workspace: Workspace, tmp_path: Path) -> None:
+    columns = ImportColumns(prediction="said", correct="ok", input="q")
+    rows = [{"id": n, "q": f"what is {n}?", "said": "x", "ok": 1} for n in range(2)]
+    import_log(workspace, write_lines(tmp_path / "a.jsonl", rows), version="a", dataset="t", columns=columns)
+    rows[0]["id"], rows[1]["id"] = 1, 0
+    with pytest.raises(DataError, match=r"(?s)2 problems.*the id '1' is that of another sample; its content is .*'0'"):
+        import_log(workspace, write_lines(tmp_path / "b.jsonl", rows), version="b", dataset="t", columns=columns)
 
 
 def test_a_table_for_no_dataset_says_what_is_needed(workspace: Workspace, tmp_path: Path) -> None:
@@ -261,9 +281,20 @@ def test_choices_without_a_right_one_make_an_instruction_dataset_only(workspace:
     assert list(predictions_of(workspace, done.runs[0].run)["prediction"]) == ["cat", "cat"]
 
 
-def test_columns_of_a_table_are_no_option_of_a_log(workspace: Workspace, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--prediction: not used by a file of the format lm-eval"):
-        import_log(workspace, text_log(tmp_path, [0]), version="m", dataset="d", columns=ImportColumns(prediction="x"))
+def test_options_that_a_format_does_not_have_are_refused(workspace: Workspace, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--prediction, --scorer: not used by a file of the format lm-eval"):
+        import_log(
+            workspace,
+            text_log(tmp_path, [0]),
+            version="m",
+            dataset="d",
+            columns=ImportColumns(prediction="x"),
+            options=LogOptions(scorer="y"),
+        )
+    (tmp_path / "m.csv").write_text("id,a,b\nx,1,0\n")
+    with pytest.raises(ConfigError, match="--allow-partial, --filter: not used by a file of the format wide"):
+        options = LogOptions(filter="x", allow_partial=True)
+        import_log(workspace, tmp_path / "m.csv", version="-", dataset="d", options=options)
 
 
 @pytest.mark.parametrize(
@@ -443,6 +474,24 @@ def test_a_matrix_must_fit_the_dataset(workspace: Workspace, tmp_path: Path) -> 
     with pytest.raises(ConfigError, match="two models would have the same name: a-b"):
         import_log(workspace, tmp_path / "m.csv", version="-", dataset="d")
     assert everything(workspace) == before
+
+
+@pytest.mark.real
+def test_the_matrix_joins_the_dataset_of_the_questions_and_the_llama_update(
+    workspace: Workspace, real_data: Path
+) -> None:
+    folder = real_data / "gsm8k_llama3_8b_to_3.1_8b"
+    add_dataset(workspace, "gsm8k", "math", {"test": folder / "questions.jsonl"})
+    for side in ("old", "new"):
+        columns = ImportColumns(prediction=f"{side}_answer", correct=f"{side}_correct")
+        done = import_log(workspace, folder / "scores.csv", version=f"llama-{side}", dataset="gsm8k", columns=columns)
+        accuracy = {"old": 78.47, "new": 84.00}[side]
+        assert round(100 * done.runs[0].run.summary["accuracy"], 2) == accuracy
+    matrix = real_data / "gsm8k_zeroeval_matrix"
+    import_log(workspace, matrix / "correct.csv", version="-", dataset="gsm8k", answers_file=matrix / "answers.csv")
+    for new in ("llama-new", "Meta-Llama-3.1-8B-Instruct"):
+        found = compare_versions(workspace, "llama-old", new, "gsm8k")
+        assert (found.n, found.counts.q4, found.counts.q2) == (1319, 87, 160)
 
 
 @pytest.mark.real

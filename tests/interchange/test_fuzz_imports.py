@@ -184,8 +184,11 @@ def damaged(seed: int) -> tuple[str, str, bytes, dict[str, Any]]:
     if write is None:
         content = _damage_zip(content, draw) if kind < 0.6 else _damage_bytes(content, draw)
     elif kind < 0.5:
+        changed = _damage_object(parsed, draw)
         try:
-            content = write(_damage_object(parsed, draw))
+            if write in (_csv, _parquet) and not all(isinstance(row, dict) for row in changed):
+                raise TypeError("no rows of a table")
+            content = write(changed)
         except Exception:  # what pandas or JSON cannot even write is no file
             content = _damage_bytes(content, draw)
     elif kind < 0.6:
