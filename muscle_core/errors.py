@@ -17,7 +17,13 @@ from collections.abc import Iterable
 
 
 class MuscleError(Exception):
-    """Base of all errors shown to the user: what was wrong, where, the value, and what to do."""
+    """Base of all errors shown to the user: what was wrong, where, the value, and what to do.
+
+    Attributes:
+        problems: all problems found, one line each, where the message may list only the first of them.
+    """
+
+    problems: tuple[str, ...] = ()
 
 
 class DataError(MuscleError):
@@ -59,11 +65,14 @@ def raise_all(problems: Iterable[str], error: type[MuscleError], headline: str, 
     lines = list(problems)
     if not lines:
         return
+    refusal = error(f"{headline}: {lines[0]}")
+    refusal.problems = tuple(lines)
     if len(lines) == 1:
-        raise error(f"{headline}: {lines[0]}")
+        raise refusal
     listed = "".join(f"\n  - {line}" for line in lines[:shown])
     rest = f"\n  … and {len(lines) - shown} more" if len(lines) > shown else ""
-    raise error(f"{headline} ({len(lines)} problems):{listed}{rest}")
+    refusal.args = (f"{headline} ({len(lines)} problems):{listed}{rest}",)
+    raise refusal
 
 
 def first_line(error: BaseException) -> str:

@@ -56,17 +56,8 @@ def store_run(workspace: Workspace, run: EvaluationRun, chunks: Iterable[list[di
     Raises:
         StoreError: its version or dataset is no more.
     """
-    run.id = new_id()
-    run.path = f"predictions/{run.id}"
-    run.rows = 0
-    writer = PredictionWriter(workspace.path(run.path))
+    write_run(workspace, run, chunks)
     try:
-        for rows in chunks:
-            writer.write(rows)
-            run.rows += len(rows)
-        writer.finish()
-        run.summary = summarise(read_predictions(writer.folder))
-        workspace.publish(run.path)
         with workspace.writing() as session:
             session.add(run)
     except sa.exc.IntegrityError as error:
@@ -79,7 +70,31 @@ def store_run(workspace: Workspace, run: EvaluationRun, chunks: Iterable[list[di
             ) from error
         return twin
     except BaseException:
-        writer.abandon()
         workspace.discard(run.path)
         raise
     return run
+
+
+def write_run(workspace: Workspace, run: EvaluationRun, chunks: Iterable[list[dict[str, Any]]]) -> None:
+    """Write a run's predictions and fill in its id, rows, path and summary; whoever adds the run discards them else.
+
+    Args:
+        workspace: where they go.
+        run: see `store_run`.
+        chunks: its prediction rows.
+    """
+    run.id = new_id()
+    run.path = f"predictions/{run.id}"
+    run.rows = 0
+    writer = PredictionWriter(workspace.path(run.path))
+    try:
+        for rows in chunks:
+            writer.write(rows)
+            run.rows += len(rows)
+        writer.finish()
+        run.summary = summarise(read_predictions(writer.folder))
+        workspace.publish(run.path)
+    except BaseException:
+        writer.abandon()
+        workspace.discard(run.path)
+        raise

@@ -18,6 +18,7 @@ from muscle_core.cli import (
     export,
     gate,
     history,
+    imports,
     jobs,
     library,
     power,
@@ -36,7 +37,7 @@ app.add_typer(explain.app)
 app.add_typer(train.train_app, name="train")
 app.add_typer(library.models_app, name="models")
 app.add_typer(library.datasets_app, name="datasets")
-app.add_typer(library.runs_app, name="runs")
+app.add_typer(imports.runs_app, name="runs")
 app.add_typer(jobs.jobs_app, name="jobs")
 app.add_typer(jobs.app)
 app.add_typer(recipes.app)

@@ -8,8 +8,6 @@ from typing import Annotated
 import typer
 
 from muscle_core.cli.shared import (
-    DatasetOption,
-    SplitOption,
     TemplateOption,
     print_table,
     unescaped,
@@ -154,25 +152,3 @@ def runs_list() -> None:
             for r in list_runs(workspace)
         ),
     )
-
-
-@runs_app.command("import")
-def runs_import(
-    version: Annotated[str, typer.Argument(help="Version the outputs are of; made where it is new.")],
-    file: Annotated[Path, typer.Argument(help="File with one row a sample.")],
-    dataset: DatasetOption,
-    split: SplitOption = "test",
-    id_column: Annotated[str, typer.Option("--id", help="Column of the sample id.")] = "id",
-    prediction: Annotated[str | None, typer.Option(help="Column of the extracted answer.")] = None,
-    correct: Annotated[str | None, typer.Option(help="Column that says right (1) or wrong (0).")] = None,
-    output: Annotated[str | None, typer.Option(help="Column of the generated text.")] = None,
-    score: Annotated[str | None, typer.Option(help="Column of a score, higher is better; for free texts.")] = None,
-    texts: Annotated[Path | None, typer.Option(help="Second file that holds the text column, joined by id.")] = None,
-) -> None:
-    """Import per-sample outputs that were made elsewhere."""
-    from muscle_core.actions.imports import import_predictions
-    from muscle_core.interchange import ImportColumns
-
-    columns = ImportColumns(id=id_column, prediction=prediction, correct=correct, output=output, score=score)
-    run = import_predictions(workspace_here(), version, dataset, file, columns, split=split, texts_file=texts)
-    print(f"{version} on {dataset} ({split}): {summary_text(run.summary)}")

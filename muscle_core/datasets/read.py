@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from muscle_core.errors import DataError
+from muscle_core.errors import DataError, raise_all
 from muscle_core.paths import local_path, reason
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
@@ -19,11 +19,12 @@ Row = tuple[str, dict[str, Any]]
 csv.field_size_limit(2**30)  # long articles; the default stops at 128 KiB a cell
 
 
-def read_rows(path: str | Path) -> list[Row]:
+def read_rows(path: str | Path, *, suffix: str | None = None) -> list[Row]:
     """Read a file of rows.
 
     Args:
         path: a .jsonl, .json (a list of objects), .csv (with a header) or .parquet file, text in UTF-8.
+        suffix: one of these, where the file's name does not say what it is.
 
     Returns:
         One (place, row) pair a row; the place reads `file:line` for messages.
@@ -37,7 +38,7 @@ def read_rows(path: str | Path) -> list[Row]:
     if file.stat().st_size == 0:
         raise DataError(f"{file} is empty (0 bytes); it must hold at least one row.")
     readers = {".jsonl": _read_jsonl, ".json": _read_json, ".csv": _read_csv, ".parquet": _read_parquet}
-    reader = readers.get(file.suffix.lower())
+    reader = readers.get(suffix or file.suffix.lower())
     if reader is None:
         raise DataError(f"{file}: unknown file type {file.suffix!r}; use one of {', '.join(SUFFIXES)}.")
     rows = list(reader(file))
@@ -46,7 +47,12 @@ def read_rows(path: str | Path) -> list[Row]:
     return rows
 
 
-def _text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """The text of a file in UTF-8, with or without a byte order mark.
+
+    Raises:
+        DataError: it is not UTF-8, or cannot be read.
+    """
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -57,31 +63,62 @@ def _text(file: Path) -> str:
         raise DataError(f"{file} cannot be read: {reason(error)}. Check its rights.") from error
 
 
-def _json_problem(error: Exception) -> str:
-    """Why `json.loads` refused a text; it has more exceptions than its own."""
+class _DoubledField(ValueError):
+    """A field that an object names twice: which of the two values is meant cannot be known."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        seen: set[str] = set()
+        doubled = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise _DoubledField(f"the field {doubled!r} occurs twice in one object")
+    return fields
+
+
+def parse_json(text: str) -> Any:
+    """Like `json.loads`, but a field that occurs twice in one object is an error, not silently the last value.
+
+    Raises:
+        ValueError, RecursionError: see `json_problem`.
+    """
+    return json.loads(text, object_pairs_hook=_object)
+
+
+def json_problem(error: Exception) -> str:
+    """Why `parse_json` refused a text; it has more exceptions than json's own."""
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at column {error.colno}"
+    if isinstance(error, _DoubledField):
+        return str(error)
     return "it is nested too deeply" if isinstance(error, RecursionError) else "it holds a number of too many digits"
 
 
 def _read_jsonl(file: Path) -> Iterator[Row]:
+    problems: list[str] = []
     # Not splitlines(): it also cuts at characters such as U+2028 that JSON strings may hold.
-    for number, line in enumerate(_text(file).split("\n"), start=1):
+    for number, line in enumerate(read_text(file).split("\n"), start=1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"{file}:{number}: not a JSON object ({_json_problem(error)}).") from error
-        yield _checked(row, f"{file.name}:{number}")
+            problems.append(f"{file}:{number}: not a JSON object ({json_problem(error)}).")
+            continue
+        if not isinstance(row, dict):
+            problems.append(f"{file.name}:{number}: a row must be a JSON object, got {type(row).__name__}.")
+            continue
+        if not problems:
+            yield f"{file.name}:{number}", row
+    _refuse(problems, file)
 
 
 def _read_json(file: Path) -> Iterator[Row]:
     try:
-        rows = json.loads(_text(file))
+        rows = parse_json(read_text(file))
     except (ValueError, RecursionError) as error:
         place = f"{file}:{error.lineno}" if isinstance(error, json.JSONDecodeError) else str(file)
-        raise DataError(f"{place}: not JSON ({_json_problem(error)}).") from error
+        raise DataError(f"{place}: not JSON ({json_problem(error)}).") from error
     if not isinstance(rows, list):
         raise DataError(f"{file} must hold a JSON list of objects, got {type(rows).__name__}.")
     for number, row in enumerate(rows, start=1):
@@ -90,8 +127,9 @@ def _read_json(file: Path) -> Iterator[Row]:
 
 def _read_csv(file: Path) -> Iterator[Row]:
     # Not pandas: it moves all columns by one where rows are longer than the header, and does not tell line numbers.
-    lines = csv.reader(io.StringIO(_text(file), newline=""), strict=True)
+    lines = csv.reader(io.StringIO(read_text(file), newline=""), strict=True)
     header: list[str] = []
+    problems: list[str] = []
     try:
         while not header:
             header = next(lines, ["-"])
@@ -104,11 +142,13 @@ def _read_csv(file: Path) -> Iterator[Row]:
             if not cells:
                 continue
             if len(cells) != len(header):
-                raise DataError(f"{place}: the row has {len(cells)} cells, but the header has {len(header)}.")
+                problems.append(f"{place}: the row has {len(cells)} cells, but the header has {len(header)}.")
+                continue
             # Everything stays text: a CSV does not say which of its digits are numbers, the task does.
             yield place, {name: _nested_cell(place, name, cell) for name, cell in zip(header, cells, strict=True)}
     except csv.Error as error:
-        raise DataError(f"{file}:{lines.line_num}: cannot be read as CSV: {error}") from error
+        problems.append(f"{file}:{lines.line_num}: cannot be read as CSV: {error}")
+    _refuse(problems, file)
 
 
 def _nested_cell(place: str, name: str, cell: str) -> Any:
@@ -117,7 +157,7 @@ def _nested_cell(place: str, name: str, cell: str) -> Any:
     try:
         return json.loads(cell)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{place}: {name} is not a JSON list or object ({_json_problem(error)}).") from error
+        raise DataError(f"{place}: {name} is not a JSON list or object ({json_problem(error)}).") from error
 
 
 def _read_parquet(file: Path) -> Iterator[Row]:
@@ -130,6 +170,13 @@ def _read_parquet(file: Path) -> Iterator[Row]:
         raise DataError(f"{file} cannot be read as Parquet: {error}") from error
     for number, row in enumerate(table.to_pylist(), start=1):
         yield f"{file.name}:row {number}", row
+
+
+def _refuse(problems: list[str], file: Path) -> None:
+    """Refuse a file for all problems found; a single one speaks for itself."""
+    if len(problems) == 1:
+        raise DataError(problems[0])
+    raise_all(problems, DataError, f"{file} cannot be read")
 
 
 def _checked(row: Any, place: str) -> Row:

@@ -67,7 +67,7 @@ def build_samples(
                 parsed = task.parse_row(row)
                 # Encoding also refuses half characters (lone surrogates), which no file can hold.
                 content = content_id(parsed)
-                _metadata_text(parsed.metadata).encode()
+                metadata_text(parsed.metadata).encode()
                 own = str(row["id"]) if row.get("id") not in (None, "") else ""
                 own.encode()
             except (ValueError, TypeError) as error:
@@ -94,7 +94,8 @@ def build_samples(
     return samples
 
 
-def _metadata_text(metadata: Mapping[str, Any]) -> str:
+def metadata_text(metadata: Mapping[str, Any]) -> str:
+    """Metadata as they are stored."""
     return json.dumps(metadata, ensure_ascii=False, default=str)
 
 
@@ -122,7 +123,7 @@ def write_samples(samples: Iterable[Sample], path: Path) -> None:
             "gold": s.gold,
             "target": s.target,
             "choices": list(s.choices),
-            "metadata": _metadata_text(s.metadata),
+            "metadata": metadata_text(s.metadata),
         }
         for s in samples
     ]

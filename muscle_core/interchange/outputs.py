@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from muscle_core.datasets.read import Row
+from muscle_core.datasets.read import Row, parse_json
 from muscle_core.errors import DataError, raise_all
+from muscle_core.interchange.log import LogRow
 from muscle_core.tasks import Sample, Task
+from muscle_core.tasks.base import plain_value
 from muscle_core.tasks.classification import Classification, label_index
 from muscle_core.tasks.math import normalise_number
 from muscle_core.tasks.multiple_choice import choice_index
@@ -27,6 +29,9 @@ class ImportColumns:
         correct: right or wrong (0/1, true/false), or None to compare the prediction with the gold answer.
         output: the generated text, or None.
         score: a number, higher is better, or None; for tasks whose answers are neither right nor wrong.
+        input: what was asked, or None; needed where the dataset is made from the file, else checked against it.
+        gold: the right answer, or None; as `input`.
+        choices: the texts of the choices as a list, or None; as `input`.
     """
 
     id: str = "id"
@@ -34,6 +39,9 @@ class ImportColumns:
     correct: str | None = None
     output: str | None = None
     score: str | None = None
+    input: str | None = None
+    gold: str | None = None
+    choices: str | None = None
 
 
 def read_outputs(
@@ -107,6 +115,58 @@ def read_texts(rows: Iterable[Row], columns: ImportColumns, *, what: str = "the 
             texts[identity] = _text(row[columns.output]) or ""
     raise_all(problems, DataError, f"{what} cannot be imported")
     return texts
+
+
+def read_questions(rows: Iterable[Row], columns: ImportColumns, *, what: str = "the file") -> list[LogRow]:
+    """What was asked in each row, to make a dataset of a file or to check it against one; without the answers.
+
+    Args:
+        rows: (place, row) pairs; all of them may lack the id.
+        columns: which column holds what; `input` must be named.
+        what: names the source in messages.
+
+    Raises:
+        DataError: a row lacks one of the columns or the input, or its choices are no list of texts.
+    """
+    rows = list(rows)
+    has_ids = any(columns.id in row for _, row in rows)
+    named = (columns.id if has_ids else None, columns.input, columns.gold, columns.choices)
+    used = {*named, columns.id, columns.prediction, columns.correct, columns.output, columns.score}
+    questions, problems = [], []
+    for number, (place, row) in enumerate(rows, start=1):
+        missing = [repr(name) for name in named if name is not None and name not in row]
+        if missing or columns.input is None:
+            problems.append(f"{place}: no column {', '.join(missing)}; the row has {', '.join(row)}")
+            continue
+        try:
+            choices = _choices(row[columns.choices]) if columns.choices is not None else ()
+            gold = None if columns.gold is None else row[columns.gold]
+            if choices and gold is not None:
+                gold = choice_index(gold, choices, what=f"the right answer in {columns.gold!r}")
+            text = _text(row[columns.input])
+            if text is None:
+                raise ValueError(f"no value in the input column {columns.input!r}")
+        except ValueError as error:
+            problems.append(f"{place}: {error}")
+            continue
+        metadata = {name: plain_value(value) for name, value in row.items() if name not in used and name != "split"}
+        identity = _identity(row.get(columns.id)) or None
+        answer = gold if isinstance(gold, int) and choices else _text(gold)
+        questions.append(LogRow(place, number, text, identity, answer, choices, metadata=metadata))
+    raise_all(problems, DataError, f"{what} cannot be imported")
+    return questions
+
+
+def _choices(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        try:
+            value = parse_json(value)
+        except (ValueError, RecursionError):
+            value = None
+    value = plain_value(value)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"the choices must be a list of texts, got {value!r}")
+    return tuple(value)
 
 
 def _prediction(

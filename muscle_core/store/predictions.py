@@ -15,6 +15,8 @@ from muscle_core.errors import StoreError
 
 # Per-token log-likelihoods, for the token view: most of a table's bytes, so read only where they are asked for.
 TOKENS_COLUMN = "token_loglikelihoods"
+# Hash of the prompt that an imported answer was given to, to tell whether two runs were asked the same.
+PROMPT_COLUMN = "prompt_hash"
 _FIELDS: dict[str, pa.DataType] = {
     "sample_id": pa.string(),
     "prediction": pa.string(),
@@ -33,6 +35,7 @@ _FIELDS: dict[str, pa.DataType] = {
     "rougeL": pa.float64(),
     "bertscore": pa.float64(),
     "score": pa.float64(),
+    PROMPT_COLUMN: pa.string(),
 }
 _ALWAYS = ("sample_id", "prediction", "correct", "gold", "gold_loglikelihood", "finish_reason", "output")
 
@@ -71,12 +74,13 @@ def read_prediction_table(folder: Path, columns: Sequence[str] | None = None) ->
 
     Args:
         folder: of the run.
-        columns: what to read, of what the table has; by default all but the per-token log-likelihoods.
+        columns: what to read, of what the table has; by default all but the per-token log-likelihoods and the prompts'
+            hashes.
 
     Raises:
         StoreError: the folder or its parts are missing or damaged.
     """
-    columns = columns or [name for name in _FIELDS if name != TOKENS_COLUMN]
+    columns = columns or [name for name in _FIELDS if name not in (TOKENS_COLUMN, PROMPT_COLUMN)]
     parts = sorted(folder.glob("part-*.parquet"))
     if not parts:
         raise StoreError(f"the predictions at {folder} are missing; evaluate again to make them anew.")
