@@ -18,7 +18,16 @@ from muscle_core.store.catalog import (
 )
 from muscle_core.store.job_files import LOG, METRICS, job_file, publish_job_files
 from muscle_core.store.predictions import PredictionWriter, read_predictions, summarise, summary_text
-from muscle_core.store.tables import Dataset, EvaluationRun, Job, ModelVersion, TrainingRun
+from muscle_core.store.tables import (
+    Dataset,
+    EvaluationRun,
+    Job,
+    ModelVersion,
+    Review,
+    ReviewAssignment,
+    ReviewCause,
+    TrainingRun,
+)
 from muscle_core.store.workspace import Workspace
 
 __all__ = [
@@ -31,6 +40,9 @@ __all__ = [
     "Job",
     "ModelVersion",
     "PredictionWriter",
+    "Review",
+    "ReviewAssignment",
+    "ReviewCause",
     "TrainingRun",
     "Workspace",
     "check_name",
