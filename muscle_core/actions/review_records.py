@@ -64,12 +64,14 @@ class PairAnswers(NamedTuple):
         score: its leading continuous score, or None.
         old: predictions of the old version, by sample id.
         new: predictions of the new version, by sample id.
+        runs: ids of the two evaluation runs that they are of.
     """
 
     samples: pd.DataFrame
     score: str | None
     old: pd.DataFrame
     new: pd.DataFrame
+    runs: tuple[str, str]
 
 
 def review_pair(
@@ -95,11 +97,11 @@ def pair_answers(workspace: Workspace, pair: ReviewPair) -> PairAnswers:
     Raises:
         StoreError: one was not evaluated there; the message says how to.
     """
-    runs = [require_run(workspace, version, pair.dataset, pair.split) for version in (pair.old, pair.new)]
-    old, new = (predictions_of(workspace, run) for run in runs)
+    first, second = (require_run(workspace, one, pair.dataset, pair.split) for one in (pair.old, pair.new))
+    old, new = predictions_of(workspace, first), predictions_of(workspace, second)
     compared = compare(old, new, task_kind=pair.dataset.task_kind, old_name=pair.old.name, new_name=pair.new.name)
-    by_id = (frame.set_index("sample_id", drop=False) for frame in (old, new))
-    return PairAnswers(compared.samples, compared.score, *by_id)
+    by_id = [frame.set_index("sample_id", drop=False) for frame in (old, new)]
+    return PairAnswers(compared.samples, compared.score, by_id[0], by_id[1], (first.id, second.id))
 
 
 def answer_hashes(answers: PairAnswers, sample_ids: Collection[str]) -> dict[str, str]:
@@ -118,6 +120,11 @@ def answer_hashes(answers: PairAnswers, sample_ids: Collection[str]) -> dict[str
         identity: hashlib.sha256(json.dumps([old, new]).encode()).hexdigest()
         for identity, old, new in zip(known, *sides, strict=True)
     }
+
+
+def _newest(workspace: Workspace, pair: ReviewPair, answers: PairAnswers | None) -> PairAnswers:
+    runs = tuple(require_run(workspace, one, pair.dataset, pair.split).id for one in (pair.old, pair.new))
+    return answers if answers is not None and answers.runs == runs else pair_answers(workspace, pair)
 
 
 def _text(value: Any) -> str | None:
@@ -170,7 +177,7 @@ def save_review(
         shown_answers: hash (`answer_hashes`) of the answers that the reviewer read; refused if others are there now.
         shown_revision: `revision` of the reviewer's own review as it was shown, 0 for none; refused if it was saved
             again since, in another tab.
-        answers: the answers, where they are read already.
+        answers: the answers, where they are read already; read again where a version was evaluated since.
 
     Raises:
         ConfigError: a field cannot be saved; all problems at once.
@@ -180,7 +187,7 @@ def save_review(
     reviewer = check_reviewer(reviewer)
     note = note.strip()
     raise_all(_problems(verdict, cause, severity, note), ConfigError, "the review cannot be saved")
-    hashes = answer_hashes(answers or pair_answers(workspace, pair), [sample_id])
+    hashes = answer_hashes(_newest(workspace, pair, answers), [sample_id])
     if sample_id not in hashes:
         raise StoreError(
             f"no sample {sample_id!r} was answered by both {old_name!r} and {new_name!r} on {dataset_name!r} ({split})."

@@ -11,7 +11,7 @@ import sys
 import sqlalchemy as sa
 import typer
 
-from muscle_core.cli import evaluate, jobs, library, recipes, share, train, workspace
+from muscle_core.cli import evaluate, jobs, library, recipes, reviews, share, train, workspace
 from muscle_core.errors import MuscleError
 from muscle_core.paths import system_text
 
@@ -28,6 +28,7 @@ app.add_typer(workspace.workspace_app, name="workspace")
 app.add_typer(workspace.delete_app, name="delete")
 app.add_typer(workspace.app)
 app.add_typer(share.app)
+app.add_typer(reviews.reviews_app, name="reviews")
 
 
 def main() -> None:

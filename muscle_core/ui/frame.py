@@ -34,6 +34,7 @@ class PageInfo(NamedTuple):
 PAGES = {
     "update_report": PageInfo("pages/update_report.py", "Update report", ":material/difference:"),
     "samples": PageInfo("pages/samples.py", "Samples", ":material/table_rows:"),
+    "review": PageInfo("pages/review.py", "Review", ":material/rate_review:"),
     "masking": PageInfo("pages/masking.py", "Masking", ":material/tune:"),
     "training": PageInfo("pages/training.py", "Training", ":material/model_training:"),
     "library": PageInfo("pages/library.py", "Library", ":material/inventory_2:"),
