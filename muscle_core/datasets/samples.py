@@ -138,7 +138,6 @@ def read_samples(path: Path, split: str | None = None) -> list[Sample]:
     Raises:
         DataError: the file is missing or damaged.
     """
-    filters = None if split is None else [("split", "=", split)]
     try:
         return [
             Sample(
@@ -150,9 +149,27 @@ def read_samples(path: Path, split: str | None = None) -> list[Sample]:
                 choices=tuple(row["choices"] or ()),
                 metadata=json.loads(row["metadata"] or "{}"),
             )
-            for row in pq.read_table(path, filters=filters).to_pylist()
+            for row in _read_table(path, split).to_pylist()
         ]
     except (pa.ArrowException, OSError, KeyError, ValueError, RecursionError) as error:
-        raise DataError(
-            f"the samples at {path} are missing or damaged ({first_line(error)}). Add the dataset again."
-        ) from error
+        raise _damaged(path, error) from error
+
+
+def read_sample_table(path: Path, split: str | None = None) -> pa.Table:
+    """The same as an Arrow table in the columns of `SCHEMA`, for work on all samples at once; metadata is JSON text.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    try:
+        return _read_table(path, split).select(SCHEMA.names)
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _read_table(path: Path, split: str | None) -> pa.Table:
+    return pq.read_table(path, filters=None if split is None else [("split", "=", split)])
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"the samples at {path} are missing or damaged ({first_line(error)}). Add the dataset again.")
