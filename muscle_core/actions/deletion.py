@@ -181,7 +181,7 @@ def _plan(session: Session, workspace: Workspace, kind: str, object_id: str) -> 
     group = sa.or_(ModelVersion.id.in_(groups), ModelVersion.replica_of.in_(groups))
     members = session.scalars(sa.select(ModelVersion).where(group).order_by(ModelVersion.name))
     plan.replicas = [member.name for member in members if member.id not in versions]
-    plan.dependents += _reviews(session, plan)
+    plan.dependents = _reviews(session, plan) + plan.dependents  # first: a message names only some
     plan.along += _other_rows(session, plan)
     plan.users = [
         f"job {job.id[:8]} ({job.title}, {job.state})"

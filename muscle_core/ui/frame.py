@@ -116,7 +116,8 @@ def wrapping_columns(
         align: where what is lower than its neighbours stands.
     """
     box = st.container(key=key)
-    box.html(f"<style>.st-key-{key} [data-testid='stColumn'] {{ min-width: {least}px; }}</style>")
+    own = "> [data-testid='stLayoutWrapper'] > [data-testid='stHorizontalBlock'] > [data-testid='stColumn']"
+    box.html(f"<style>.st-key-{key} {own} {{ min-width: {least}px; }}</style>")  # not of columns inside these
     return box.columns(widths, vertical_alignment=align)
 
 

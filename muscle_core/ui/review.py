@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from muscle_core.actions.compare import require_run
+from muscle_core.actions.explain import margin_unit
 from muscle_core.actions.review_queue import (
     LOSS,
     QUEUES,
@@ -22,6 +23,7 @@ from muscle_core.actions.review_queue import (
 )
 from muscle_core.actions.review_records import PairAnswers, ReviewPair, check_reviewer, list_reviews
 from muscle_core.comparison import Comparison
+from muscle_core.comparison.causes import find_causes
 from muscle_core.store import Workspace
 from muscle_core.ui import data, review_form, review_panels, sample_view
 from muscle_core.ui.frame import errors_shown, plain, wrapping_columns
@@ -49,6 +51,7 @@ class Review(NamedTuple):
         reviews: all reviews of the pair.
         assignments: who is asked to review what.
         progress: how far the queue is.
+        unit: of the margins.
     """
 
     workspace: Workspace
@@ -62,6 +65,7 @@ class Review(NamedTuple):
     reviews: pd.DataFrame
     assignments: pd.DataFrame
     progress: Progress
+    unit: str
 
     @property
     def names(self) -> tuple[Workspace, str, str, str]:
@@ -78,7 +82,10 @@ def show(workspace: Workspace, chosen: Picks) -> None:
     """Draw the page."""
     reviewer = _reviewer()
     comparison = data.comparison(workspace, chosen.old, chosen.new, chosen.dataset, chosen.split)
-    answers = _answers(workspace, chosen, comparison)
+    versions = (chosen.old, chosen.new)
+    runs = [require_run(workspace, one, chosen.dataset, chosen.split) for one in versions]
+    old, new = (data.predictions(workspace, one, chosen.dataset, chosen.split) for one in versions)
+    answers = PairAnswers(comparison.samples, comparison.score, old, new, (runs[0].id, runs[1].id))
     names = (workspace, chosen.old.name, chosen.new.name, chosen.dataset.name)
     reviews = list_reviews(*names, split=chosen.split, answers=answers)
     assignments = list_assignments(workspace, ReviewPair(chosen.old, chosen.new, chosen.dataset, chosen.split))
@@ -94,6 +101,7 @@ def show(workspace: Workspace, chosen: Picks) -> None:
     state = Review(
         *(workspace, chosen, comparison, answers, reviewer, what, samples, queue, reviews, assignments),
         progress_of(samples, reviews, assignments),
+        margin_unit(runs),
     )
     shown = _filtered(state, columns[1:])
     with bar:
@@ -128,12 +136,6 @@ def _has(comparison: Comparison, what: str) -> bool:
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _kept_samples(home: str, runs: tuple[str, ...], what: str, _answers: PairAnswers) -> pd.DataFrame:
     return queue_samples(_answers, what)
-
-
-def _answers(workspace: Workspace, chosen: Picks, comparison: Comparison) -> PairAnswers:
-    first, second = (require_run(workspace, one, chosen.dataset, chosen.split) for one in (chosen.old, chosen.new))
-    old, new = (data.predictions(workspace, one, chosen.dataset, chosen.split) for one in (chosen.old, chosen.new))
-    return PairAnswers(comparison.samples, comparison.score, old, new, (first.id, second.id))
 
 
 def _filtered(state: Review, columns: list[Any]) -> pd.DataFrame:
@@ -207,14 +209,31 @@ def _sample_and_form(state: Review, shown: pd.DataFrame) -> None:
     if not identity:
         st.info("No sample is left by these filters. Choose others above.", icon=":material/filter_alt_off:")
         return
-    left, right = wrapping_columns([5, 3], least=330, key="review_desk")
+    left, right = wrapping_columns([5, 3], least=270, key="review_desk")
     with left:
         _navigation(state, shown, identity)
         if not sample_view.draw(state.workspace, state.chosen, state.comparison, identity):
             st.warning("This sample is in both runs, but not in the comparison.", icon=":material/warning:")
             return
+        _what_rules_see(state, identity)
     with right:
         review_form.show(state, identity, _next_open(state.queue, shown, identity), SAMPLE)
+
+
+def _what_rules_see(state: Review, identity: str) -> None:
+    """The cause that the rules name for a negative flip, beside which a person's cause stands."""
+    flip = state.answers.samples[state.answers.samples["sample_id"] == identity]
+    sample = data.samples(state.workspace, state.chosen.dataset, state.chosen.split)[identity]
+    if flip["quadrant"].iloc[0] != "Q4":
+        return
+    flip = flip.assign(input=sample.input, target=sample.target, choices=[list(sample.choices)])
+    for side, frame in (("old", state.answers.old), ("new", state.answers.new)):
+        for column in ("output", "finish_reason"):
+            flip[f"{side}_{column}"] = [frame.at[identity, column] if column in frame else None]
+    found = find_causes(flip, unit=state.unit).iloc[0]
+    if isinstance(found["cause"], str):
+        evidence = f" {plain(found['cause_evidence'])}" if found["cause_evidence"] else ""
+        st.caption(f"By rule: **{plain(found['cause'])}**.{evidence}", help=plain(found["cause_rule"]))
 
 
 def _navigation(state: Review, shown: pd.DataFrame, identity: str) -> None:

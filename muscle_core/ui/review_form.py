@@ -110,7 +110,7 @@ def _cause_keys(causes: list[Cause], chosen: str | None) -> dict[str, tuple[str 
 
 def _choices(draft: dict[str, Any], field: str, options: dict[str, tuple[str | None, str]]) -> None:
     """One button an option; the chosen one is marked by colour and a tick, and a second click takes it back."""
-    box = st.container(horizontal=True, gap="small", key=f"review_choose_{field}")
+    box = st.container(horizontal=True, gap="xsmall", key=f"review_choose_{field}")
     for place, (name, (shortcut, meaning)) in enumerate(options.items()):
         chosen = draft[field] == name
         box.button(

@@ -57,7 +57,7 @@ def _queue(state: Review, shown: pd.DataFrame, sample_key: str) -> None:
     samples = data.samples(state.workspace, state.chosen.dataset, state.chosen.split)
     ids = list(view["sample_id"])
     inputs = [samples[one].input[: data.PREVIEW_CHARACTERS] if one in samples else "" for one in ids]
-    table = view[["state", "sample_id", "assigned", "verdict", "cause", "severity"]].copy()
+    table = view[["state", "sample_id", "assigned", "verdict", "cause", "severity"]].fillna("").copy()
     table.insert(2, "input", inputs)
     # The ids are part of the key: a selection is a position, and must not survive another view.
     key = f"review_table_{hash((state.chosen.old.id, state.chosen.new.id, *ids))}"
