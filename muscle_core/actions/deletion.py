@@ -236,7 +236,8 @@ def _other_rows(session: Session, plan: Deletion) -> list[str]:
     for table, condition in _referring(plan):
         count = session.scalar(sa.select(sa.func.count()).select_from(table).where(condition))
         if count and table.name != Review.__tablename__:  # people's work is told as a dependent
-            what = "requests to review" if table.name == ReviewAssignment.__tablename__ else f"rows of {table.name}"
+            requests = f"request{'s' if count > 1 else ''} to review"
+            what = requests if table.name == ReviewAssignment.__tablename__ else f"rows of {table.name}"
             counted.append(f"{count:,} {what}")
     return counted
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -127,20 +127,47 @@ def build_queue(
 ) -> pd.DataFrame:
     """What `queue_of` returns, from `queue_samples`, `list_reviews` and `list_assignments`."""
     own = reviews if reviewer is None else reviews[reviews["reviewer"] == reviewer]
-    ids = samples["sample_id"]
-    queue = samples.copy()
     fresh, stale = own[~own["stale"]], own[own["stale"]]
-    state = np.where(ids.isin(stale["sample_id"]), 1, 0)
-    state[ids.isin(fresh["sample_id"])] = 2
-    queue["state"] = np.array(STATES, dtype=object)[state]
-    for column, frame in (("assigned", assignments), ("reviewers", reviews)):
-        named = frame.groupby("sample_id", sort=False)["reviewer"].agg(", ".join) if len(frame) else {}
-        queue[column] = ids.map(named).fillna("") if len(named) else ""
     # Fresh reviews speak for a sample where there are any.
     speaking = pd.concat([fresh, stale[~stale["sample_id"].isin(fresh["sample_id"])]])
+    index = pd.Index(samples["sample_id"].to_numpy(dtype=object))
+    state = np.zeros(len(index), dtype=np.int8)
+    for code, frame in ((1, stale), (2, fresh)):
+        state[_places(index, frame["sample_id"])] = code
+    queue = samples.assign(state=np.array(STATES, dtype=object)[state])
+    for column, frame in (("assigned", assignments), ("reviewers", reviews)):
+        queue[column] = _spread(index, _joined(frame), "")
     for column in ("verdict", "cause", "severity"):
-        queue[column] = ids.map(shared_labels(speaking, column)).astype(object).where(lambda found: found.notna(), None)
+        queue[column] = pd.Series(_spread(index, shared_labels(speaking, column), None), dtype=object)
     return queue.iloc[np.argsort(state, kind="stable")].reset_index(drop=True)
+
+
+def are_among(sample_ids: pd.Series, others: pd.Series) -> np.ndarray:
+    """Which ids are among others; pandas' own `isin` takes seconds for hundreds of thousands of texts."""
+    index = pd.Index(others.to_numpy(dtype=object)).unique()
+    return index.get_indexer(sample_ids.to_numpy(dtype=object)) >= 0
+
+
+def _places(index: pd.Index, sample_ids: Iterable[str]) -> np.ndarray:
+    """Where those of the ids stand that are in an index."""
+    found = index.get_indexer(np.array(list(sample_ids), dtype=object))
+    return found[found >= 0]
+
+
+def _spread(index: pd.Index, values: dict[str, str | None], gap: str | None) -> np.ndarray:
+    """One value an id of the index, the gap where it has none."""
+    spread = np.full(len(index), gap, dtype=object)
+    places = index.get_indexer(np.array(list(values), dtype=object))
+    spread[places[places >= 0]] = np.array(list(values.values()), dtype=object)[places >= 0]
+    return spread
+
+
+def _joined(frame: pd.DataFrame) -> dict[str, str | None]:
+    """The names at each sample, in their order."""
+    names: dict[str, str | None] = {}
+    for identity, name in zip(frame["sample_id"], frame["reviewer"], strict=True):
+        names[identity] = f"{names[identity]}, {name}" if identity in names else name
+    return names
 
 
 DISAGREE = "reviewers disagree"
@@ -289,16 +316,17 @@ def progress(
 
 def progress_of(samples: pd.DataFrame, reviews: pd.DataFrame, assignments: pd.DataFrame) -> Progress:
     """What `progress` returns, from `queue_samples`, `list_reviews` and `list_assignments`."""
-    inside = set(samples["sample_id"])
-    reviews = reviews[reviews["sample_id"].isin(inside)]
-    assignments = assignments[assignments["sample_id"].isin(inside)]
+    reviews = reviews[are_among(reviews["sample_id"], samples["sample_id"])]
+    assignments = assignments[are_among(assignments["sample_id"], samples["sample_id"])]
     fresh = reviews[~reviews["stale"]]
+    by_pair = {(row.sample_id, row.reviewer): bool(row.stale) for row in reviews.itertuples()}
+    pairs = zip(assignments["sample_id"], assignments["reviewer"], strict=True)
+    said = pd.Series([by_pair.get(pair) for pair in pairs], dtype=object).to_numpy()
     rows = []
-    for name in dict.fromkeys([*assignments["reviewer"], *reviews["reviewer"]]):
-        asked = set(assignments.loc[assignments["reviewer"] == name, "sample_id"])
-        done = set(fresh.loc[fresh["reviewer"] == name, "sample_id"])
-        old = set(reviews.loc[(reviews["reviewer"] == name) & reviews["stale"], "sample_id"])
-        rows.append((name, len(asked), len(asked & done), len(asked & old), len(asked - done), len(done)))
+    for name in dict.fromkeys([*assignments["reviewer"].unique(), *reviews["reviewer"].unique()]):
+        own = said[(assignments["reviewer"] == name).to_numpy(dtype=bool)]
+        done, stale = int(np.count_nonzero(own == False)), int(np.count_nonzero(own == True))  # noqa: E712
+        rows.append((name, len(own), done, stale, len(own) - done, int((fresh["reviewer"] == name).sum())))
     table = pd.DataFrame(rows, columns=["reviewer", "assigned", "done", "stale", "left", "reviewed"])
-    reviewed = set(fresh["sample_id"])
-    return Progress(len(samples), rate(len(reviewed), len(samples)), len(set(reviews["sample_id"]) - reviewed), table)
+    reviewed = fresh["sample_id"].nunique()
+    return Progress(len(samples), rate(reviewed, len(samples)), reviews["sample_id"].nunique() - reviewed, table)

@@ -18,7 +18,9 @@ from muscle_core.actions.review_queue import (
     DISAGREE,
     QUEUES,
     Progress,
+    are_among,
     assign,
+    default_queue,
     progress,
     queue_of,
     queue_samples,
@@ -211,8 +213,6 @@ def review_summary(
     answers: PairAnswers | None = None,
 ) -> ReviewSummary:
     """What the reviews of a queue found, by verdict, cause and severity; arguments and errors as of `queue_of`."""
-    from muscle_core.actions.review_queue import default_queue
-
     pair = review_pair(workspace, old_name, new_name, dataset_name, split)
     answers = answers or pair_answers(workspace, pair)
     reviews = list_reviews(workspace, old_name, new_name, dataset_name, split=split, answers=answers)
@@ -223,7 +223,7 @@ def review_summary(
 
 def summary_of(samples: pd.DataFrame, reviews: pd.DataFrame, causes: list[str], what: str) -> ReviewSummary:
     """What `review_summary` returns, from `queue_samples`, `list_reviews` and the names of the causes."""
-    reviews = reviews[reviews["sample_id"].isin(samples["sample_id"])]
+    reviews = reviews[are_among(reviews["sample_id"], samples["sample_id"])]
     fresh = reviews[~reviews["stale"]]
     n = fresh["sample_id"].nunique()
     shares = {}

@@ -15,6 +15,7 @@ from muscle_core.actions.review_queue import (
     QUEUES,
     STATES,
     Progress,
+    are_among,
     build_queue,
     default_queue,
     list_assignments,
@@ -156,7 +157,7 @@ def _filtered(state: Review, columns: list[Any]) -> pd.DataFrame:
     elif whose != _EVERYBODY:
         name = state.reviewer if whose == _MINE else whose
         asked = state.assignments.loc[state.assignments["reviewer"] == name, "sample_id"]
-        shown = shown[shown["sample_id"].isin(asked)]
+        shown = shown[are_among(shown["sample_id"], asked)]
     counts = shown["state"].value_counts()
     with columns[1]:
         wanted = linked_select(
@@ -232,8 +233,8 @@ def _what_rules_see(state: Review, identity: str) -> None:
             flip[f"{side}_{column}"] = [frame.at[identity, column] if column in frame else None]
     found = find_causes(flip, unit=state.unit).iloc[0]
     if isinstance(found["cause"], str):
-        evidence = f" {plain(found['cause_evidence'])}" if found["cause_evidence"] else ""
-        st.caption(f"By rule: **{plain(found['cause'])}**.{evidence}", help=plain(found["cause_rule"]))
+        evidence = f" ({plain(found['cause_evidence'])})" if found["cause_evidence"] else ""
+        st.caption(f"By rule: **{plain(found['cause'])}**{evidence}", help=plain(found["cause_rule"]))
 
 
 def _navigation(state: Review, shown: pd.DataFrame, identity: str) -> None:

@@ -109,7 +109,7 @@ def _cause_keys(causes: list[Cause], chosen: str | None) -> dict[str, tuple[str 
 
 
 def _choices(draft: dict[str, Any], field: str, options: dict[str, tuple[str | None, str]]) -> None:
-    """One button an option; the chosen one is marked by colour and a tick, and a second click takes it back."""
+    """One button an option; the chosen one is marked by colour and a dot, and a second click takes it back."""
     box = st.container(horizontal=True, gap="xsmall", key=f"review_choose_{field}")
     for place, (name, (shortcut, meaning)) in enumerate(options.items()):
         chosen = draft[field] == name
@@ -118,7 +118,8 @@ def _choices(draft: dict[str, Any], field: str, options: dict[str, tuple[str | N
             key=f"review_choose_{field}_{place}",
             shortcut=shortcut,
             type="primary" if chosen else "secondary",
-            icon=":material/check:" if chosen else None,
+            # Both have an icon: the buttons keep their widths, and colour does not speak alone.
+            icon=f":material/radio_button_{'checked' if chosen else 'unchecked'}:",
             help=plain(meaning) or None,
             on_click=_choose,
             args=(draft, field, None if chosen else name),

@@ -103,14 +103,23 @@ def _findings(state: Review) -> None:
         "Shares of the reviewed samples with 95 % Wilson intervals; a sample counts once, whatever the number of its "
         "reviewers. If the samples reviewed were not drawn at random, the shares tell of them alone."
     )
-    people = state.progress.by_reviewer
     st.markdown("**Reviewers**")
-    st.table(people.assign(reviewer=[plain(name) for name in people["reviewer"]]), hide_index=True, alt="By reviewer")
+    people = [
+        (plain(row.reviewer), *(f"{count:,}" for count in (row.reviewed, row.assigned, row.done, row.stale, row.left)))
+        for row in state.progress.by_reviewer.itertuples()
+    ]
+    columns = ["reviewer", "reviewed", "assigned", "of these reviewed", "of these stale", "of these left"]
+    st.table(pd.DataFrame(people, columns=columns), hide_index=True, alt="Reviewed and assigned samples by reviewer")
 
 
 def _shares(rates: dict[str, Rate]) -> pd.DataFrame:
     rows = [
-        (plain(name), f"{one.numerator:,}", percent(one.value), f"{one.low * 100:.1f}–{one.high * 100:.1f}\u00a0%")
+        (
+            plain(name),
+            f"{one.numerator:,}",
+            percent(one.value).replace(" ", "\u00a0"),
+            f"{one.low * 100:.1f}\u2060–\u2060{one.high * 100:.1f}\u00a0%",
+        )
         for name, one in rates.items()
     ]
     return pd.DataFrame(rows, columns=["", "samples", "share", "interval"])
@@ -147,10 +156,17 @@ def _agreement(state: Review) -> None:
 
 def _assign(state: Review) -> None:
     free = int(((state.queue["assigned"] == "") & (state.queue["state"] == "unreviewed")).sum())
-    st.markdown(
-        f"Deal the {QUEUES[state.what]} that nobody reviewed or was asked to review ({free:,} now), evenly and in "
-        "their order."
-    )
+    if free:
+        st.markdown(
+            f"Deal the {QUEUES[state.what]} that nobody reviewed or was asked to review ({free:,} now), evenly and in "
+            "their order."
+        )
+    else:
+        st.info(
+            f"All {QUEUES[state.what]} are reviewed or assigned. To deal again what is not reviewed yet, take it back "
+            "first.",
+            icon=":material/info:",
+        )
     with st.form("review_assign", border=False):
         names = st.text_input(
             "Reviewers",
@@ -159,9 +175,9 @@ def _assign(state: Review) -> None:
         )
         columns = wrapping_columns(2, least=200, key="review_assign_numbers")
         every = columns[0].number_input(
-            "Every so many samples, one goes to two", 0, 1000, 5, help="To measure how far they agree; 0 for none."
+            "Every n-th to two people", 0, 1000, 5, help="To measure how far they agree; 0 for none."
         )
-        limit = columns[1].number_input("At most so many samples", 0, 10_000_000, 0, help="0 for all.")
+        limit = columns[1].number_input("At most", 0, 10_000_000, 0, help="Samples to deal; 0 for all.")
         replace = st.checkbox("First take back what is assigned and not reviewed")
         if not st.form_submit_button("Assign", icon=":material/group_add:"):
             return
@@ -204,7 +220,7 @@ def _causes(state: Review) -> None:
         height="content",
         column_order=["order", "name", "description", "retired"],
         column_config={
-            "order": st.column_config.NumberColumn("Order", width=60, min_value=1, step=1),
+            "order": st.column_config.NumberColumn("Order", width=80, min_value=1, step=1),
             "name": st.column_config.TextColumn("Name", width=180),
             "description": st.column_config.TextColumn("When to use it", width=480),
             "retired": st.column_config.CheckboxColumn("Retired", width=70),

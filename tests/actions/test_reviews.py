@@ -340,7 +340,7 @@ def test_causes_are_renamed_ordered_added_and_retired(both: Workspace) -> None:
     assert saved == list_causes(both)
     assert list_reviews(both, *PAIR)["cause"].tolist() == ["will not answer"]
     used = find_cause(saved, "will not answer")
-    with pytest.raises(StoreError, match="'will not answer' is named by 1 reviews; retire it"):
+    with pytest.raises(StoreError, match="'will not answer' is named by 1 review; retire it"):
         save_causes(both, [cause for cause in saved if cause != used])
     with pytest.raises(StoreError, match="removed meanwhile"):
         save_causes(both, [*saved, Cause("gone", "something")])
