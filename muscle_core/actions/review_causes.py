@@ -150,7 +150,6 @@ def _check_ids(session: Session, rows: dict[str, ReviewCause], given: Sequence[C
     for row_id in rows.keys() - set(ids):
         count = session.scalar(sa.select(sa.func.count()).select_from(Review).where(Review.cause_id == row_id))
         if count:
-            problems.append(
-                f"{rows[row_id].name!r} is named by {count:,} review{'s' if count > 1 else ''}; retire it instead of removing it"
-            )
+            named = f"{count:,} review{'s' if count > 1 else ''}"
+            problems.append(f"{rows[row_id].name!r} is named by {named}; retire it instead of removing it")
     raise_all(sorted(problems), StoreError, "the causes cannot be saved")
