@@ -21,6 +21,7 @@ from muscle_core.comparison.answers_in_text import (
     markers_in,
     numbers_in,
     steps_of,
+    without_marked,
     words_of,
 )
 from muscle_core.comparison.answers_in_text import overlap as overlap_of
@@ -94,6 +95,12 @@ def rules(near_tie: float = NEAR_TIE, similarity: float = SIMILARITY, unit: str 
             "The right number is the result of a step of the new output (it follows an equals sign, and the question "
             "does not hold it), but the output goes on to another one.",
             _each(went_past),
+        ),
+        Rule(
+            "answer not worked out",
+            "The number taken as the answer stands in the new output only where the answer is marked, not in its "
+            "steps; that of the old output stood in its steps too.",
+            _each(not_worked_out),
         ),
         Rule(
             "different reasoning",
@@ -214,11 +221,11 @@ def format_changed(flip: Flip) -> str | None:
         return None
     marked = markers_in(flip.new_text)
     for name, tail in marked.items():
-        if _holds_gold(flip, tail):
+        if _holds_gold(flip, tail, anywhere=name == '"answer":'):
             return f"{name} {tail[:_SHOWN]}"
         if name == '"answer":' and tail[:1] in ("{", "["):
             return f"the marked answer is a structure: {name} {tail[:_SHOWN]}"
-    lost = [name for name in markers_in(flip.old_text) if name not in marked]
+    lost = [] if marked else list(markers_in(flip.old_text))
     last = last_sentence(flip.new_text)
     if lost and not flip.choices and _number(flip.gold) in numbers_in(last):
         return f"no {lost[0]} as before; the last sentence: {last[:_SHOWN]}"
@@ -242,6 +249,16 @@ def went_past(flip: Flip) -> str | None:
         if numbers_in(result)[:1] == [gold] and result.lstrip("$€£")[:1].isdigit():
             return f"= {result.splitlines()[0][:_SHOWN]}"
     return None
+
+
+def not_worked_out(flip: Flip) -> str | None:
+    """The steps do not lead to the answer. Does not tell whether they would have led to the right one."""
+    new, old = (_number(text or "") for text in (flip.new_prediction, flip.old_prediction))
+    if not new or flip.choices or not markers_in(flip.new_text) or new in numbers_in(without_marked(flip.new_text)):
+        return None
+    if not old or old not in numbers_in(without_marked(flip.old_text)):
+        return None
+    return f"{new} is in no step"
 
 
 # ------------------------------------------------------------------------------------------------ all flips at once
@@ -350,10 +367,13 @@ def _number(text: str) -> str | None:
     return normalise_number(text)
 
 
-def _holds_gold(flip: Flip, tail: str) -> bool:
+def _holds_gold(flip: Flip, tail: str, *, anywhere: bool) -> bool:
+    """Whether what follows a mark begins with the right answer; in a field of JSON, all of it is the answer."""
     if not flip.choices:
-        gold = _number(flip.gold)
-        return gold in numbers_in(tail) if gold is not None else bool(flip.gold) and tail.startswith(flip.gold)
+        gold, numbers = _number(flip.gold), numbers_in(tail)
+        if gold is None:
+            return bool(flip.gold) and tail.startswith(flip.gold)
+        return gold in (numbers if anywhere else numbers[:1])
     if not flip.gold.isdecimal() or int(flip.gold) >= len(flip.choices):
         return False
     index = int(flip.gold)
