@@ -11,13 +11,14 @@ import sys
 import sqlalchemy as sa
 import typer
 
-from muscle_core.cli import evaluate, explain, jobs, library, recipes, reviews, share, train, workspace
+from muscle_core.cli import evaluate, explain, history, jobs, library, recipes, reviews, share, train, workspace
 from muscle_core.errors import MuscleError
 from muscle_core.paths import system_text
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 app.add_typer(evaluate.app)
 app.add_typer(explain.app)
+app.add_typer(history.app)
 app.add_typer(train.train_app, name="train")
 app.add_typer(library.models_app, name="models")
 app.add_typer(library.datasets_app, name="datasets")

@@ -213,7 +213,8 @@ def _sample_and_form(state: Review, shown: pd.DataFrame) -> None:
     left, right = wrapping_columns([5, 3], least=270, key="review_desk")
     with left:
         _navigation(state, shown, identity)
-        if not sample_view.draw(state.workspace, state.chosen, state.comparison, identity):
+        # The cause by rule comes last: read before the answers, it would sway the reviewer.
+        if not sample_view.draw(state.workspace, state.chosen, state.comparison, identity, with_cause=False):
             st.warning("This sample is in both runs, but not in the comparison.", icon=":material/warning:")
             return
         _what_rules_see(state, identity)

@@ -36,15 +36,18 @@ def show(workspace: Workspace, chosen: Picks, comparison: Comparison) -> None:
         st.warning(f"No sample {plain(repr(identity))} was answered by both versions.", icon=":material/warning:")
 
 
-def draw(workspace: Workspace, chosen: Picks, comparison: Comparison, identity: str) -> bool:
-    """Draw one sample; False, and nothing drawn, where it was not answered by both versions."""
+def draw(
+    workspace: Workspace, chosen: Picks, comparison: Comparison, identity: str, *, with_cause: bool = True
+) -> bool:
+    """Draw one sample, with the cause by rule or without; False where it was not answered by both versions."""
     rows = comparison.samples[comparison.samples["sample_id"] == identity]
     sample = data.samples(workspace, chosen.dataset, chosen.split).get(identity)
     if sample is None or rows.empty:
         return False
     row = rows.iloc[0]
     _head(row)
-    _cause(workspace, chosen, identity)
+    if with_cause:
+        _cause(workspace, chosen, identity)
     st.markdown("**Input**")
     with st.container(border=True):
         st.html(f'<div style="{_BOX}">{html.escape(sample.input)}</div>')

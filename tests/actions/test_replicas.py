@@ -64,7 +64,7 @@ def test_a_deleted_version_leaves_its_replicas_together(hosts: Workspace, delete
 
 
 def test_what_is_no_replica_is_refused(filled: Workspace, tiny_bases: dict[str, Path]) -> None:
-    with pytest.raises(ConfigError, match="no replica of '(old|new)': their weights or adapters differ"):
+    with pytest.raises(ConfigError, match=r"no replica of '(old|new)': their weights or adapters differ"):
         declare_replica(filled, "old", "new")
     with pytest.raises(ConfigError, match="no replica of itself"):
         declare_replica(filled, "old", "old")
