@@ -1,6 +1,7 @@
 """The commands of `python -m muscle_core`. Each calls one function of the library; messages go to standard error.
 
-Exit codes: 0 done; 2 refused or failed, with a message that says why; 130 interrupted; 1 a bug, with its traceback.
+Exit codes: 0 done; 2 refused or failed, with a message that says why; 100 a gate found a regression; 130 interrupted;
+1 a bug, with its traceback.
 What became of background work is told by `jobs show`, not by the exit code of `worker` or of `--background`.
 """
 
@@ -11,7 +12,20 @@ import sys
 import sqlalchemy as sa
 import typer
 
-from muscle_core.cli import evaluate, explain, history, jobs, library, recipes, reviews, share, train, workspace
+from muscle_core.cli import (
+    evaluate,
+    explain,
+    export,
+    gate,
+    history,
+    jobs,
+    library,
+    recipes,
+    reviews,
+    share,
+    train,
+    workspace,
+)
 from muscle_core.errors import MuscleError
 from muscle_core.paths import system_text
 
@@ -31,6 +45,8 @@ app.add_typer(workspace.delete_app, name="delete")
 app.add_typer(workspace.app)
 app.add_typer(share.app)
 app.add_typer(reviews.reviews_app, name="reviews")
+app.add_typer(gate.gate_app, name="gate")
+app.add_typer(export.app)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import streamlit as st
 from muscle_core.comparison import Comparison, Judgement, NoiseFloor
 from muscle_core.comparison.verdict import NO_FLOOR, NO_UPDATE, REGRESSION, TOO_FEW, WITHIN_NOISE, exact_range
 from muscle_core.figures import quadrant_matrix, rates_chart, score_change_histogram
+from muscle_core.interchange.exports import csv_text
 from muscle_core.ui.frame import go, plain, wrapping_columns
 from muscle_core.ui.numbers import SCORE_NAMES, counts, percent, points
 
@@ -266,12 +267,4 @@ def next_steps(comparison: Comparison) -> None:
 
 def samples_csv(comparison: Comparison) -> str:
     """All samples as CSV; texts that a spreadsheet would run as a formula get a leading apostrophe."""
-    frame = comparison.samples.copy()
-    for column in frame.columns:
-        if frame[column].dtype == object or str(frame[column].dtype) in ("string", "str"):
-            texts = frame[column].astype("string")
-            risky = texts.str.match(r"^[=+\-@\t\r\n＝＋－＠]").fillna(False) & ~texts.str.fullmatch(
-                r"[+-]?[\d.]+"
-            ).fillna(False)
-            frame[column] = texts.mask(risky, "'" + texts)
-    return frame.to_csv(index=False)
+    return csv_text(comparison.samples)
