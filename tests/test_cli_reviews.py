@@ -52,6 +52,9 @@ def test_the_way_from_dealing_to_the_allow_list(full: Workspace, tmp_path: Path)
     assert done("allow-list", *PAIR) == "c1\nc6\n"
     done("allow-list", *PAIR, "--out", str(tmp_path / "allowed.txt"))
     assert (tmp_path / "allowed.txt").read_text() == "c1\nc6\n"
+    gate = ["gate", "check", *PAIR, "--max-flips", "4"]
+    assert CliRunner().invoke(app, gate).exit_code == 100  # six flips
+    assert CliRunner().invoke(app, [*gate, "--allow-file", str(tmp_path / "allowed.txt")]).exit_code == 0
     assert "kappa not defined, n = 1; the same verdict on 1 of 1" in done("agreement", *PAIR)
     [pair] = json.loads(done("agreement", *PAIR, "--on", "cause", "--json"))
     assert (pair["n"], pair["kappa"], pair["first"]) == (1, None, "Ada")

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -38,6 +37,7 @@ from muscle_core.actions.review_records import (
     withdraw_review,
 )
 from muscle_core.errors import ConfigError
+from muscle_core.interchange.exports import csv_text, jsonl_text
 from muscle_core.metrics.agreement import Agreement, cohen_kappa
 from muscle_core.metrics.rates import Rate, rate
 from muscle_core.store import Workspace
@@ -67,9 +67,6 @@ __all__ = [
 LABELS = ("verdict", "cause", "severity")
 FORMATS = ("csv", "jsonl")
 NOT_GIVEN = "not given"
-# What a spreadsheet would run; the full-width signs count as formulas in some.
-_FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
-_NUMBER = r"[+-]?[\d.]+"
 
 
 class ReviewersAgreement(NamedTuple):
@@ -291,17 +288,5 @@ def export_reviews(
             "updated_at": [moment.isoformat() for moment in reviews["updated_at"]],
         },
         index=range(len(reviews)),
-    ).astype(object)
-    table = table.where(table.notna(), None)
-    if form == "csv":
-        return table.map(_harmless).to_csv(index=False)
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in table.to_dict("records"))
-
-
-def _harmless(value: Any) -> Any:
-    """A text that no spreadsheet runs as a formula."""
-    import re
-
-    if not isinstance(value, str) or not re.match(_FORMULA, value) or re.fullmatch(_NUMBER, value):
-        return value
-    return f"'{value}"
+    )
+    return csv_text(table) if form == "csv" else jsonl_text(table)

@@ -10,7 +10,7 @@ import typer
 
 from muscle_core.cli.shared import DatasetOption, SplitOption, print_table, say, workspace_here
 from muscle_core.errors import ConfigError
-from muscle_core.paths import local_path
+from muscle_core.interchange.files import check_targets, write_whole
 
 reviews_app = typer.Typer(no_args_is_help=True, help="Manual error review: queue, verdicts, agreement, causes.")
 
@@ -202,11 +202,6 @@ def _write(text: str, out: Path | None) -> None:
     if out is None:
         print(text, end="")
         return
-    path = local_path(out, ConfigError)
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    check_targets({"--out": out}, {}, replace=True)
+    write_whole({out: text})
     say(f"wrote {out}")

@@ -318,7 +318,7 @@ def test_exports_hold_every_review_and_no_formula(full: Workspace) -> None:
     note = '=HYPERLINK("http://x")'
     save(full, "c1", "@Ada", note=note)
     save(full, "c6", "Ben", verdict="real regression", cause="refusal", note='a, "b"\nzweite Zeile ü')
-    rows = list(csv.DictReader(io.StringIO(export_reviews(full, *PAIR))))
+    rows = list(csv.DictReader(io.StringIO(export_reviews(full, *PAIR), newline="")))
     assert [row["note"] for row in rows] == [f"'{note}", 'a, "b"\nzweite Zeile ü']
     assert rows[0]["reviewer"] == "'@Ada"
     assert (rows[1]["cause"], rows[1]["quadrant"], rows[1]["old_version"]) == ("refusal", "Q4", "old")
