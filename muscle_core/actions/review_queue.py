@@ -273,7 +273,7 @@ def assign(
 
 def deal(sample_ids: Sequence[str], reviewers: Sequence[str], two_for_every: int | None) -> list[tuple[str, str]]:
     """Sample and reviewer of each place dealt; see `assign`."""
-    dealt = []
+    dealt: list[tuple[str, str]] = []
     for place, identity in enumerate(sample_ids):
         for _ in range(2 if two_for_every and place % two_for_every == 0 else 1):
             dealt.append((identity, reviewers[len(dealt) % len(reviewers)]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -180,13 +180,14 @@ def reviews_causes(
     causes = list_causes(workspace)
     if (rename is None) != (to is None):
         raise ConfigError("--rename and --to belong together.")
-    changes = {}
-    for name, fields in (
+    changes: dict[str, dict[str, Any]] = {}
+    wanted: list[tuple[str | None, dict[str, Any]]] = [
         (rename, {"name": to}),
         (describe, {"description": text}),
         (retire, {"retired": True}),
         (restore, {"retired": False}),
-    ):
+    ]
+    for name, fields in wanted:
         if name is not None:
             changes.setdefault(find_cause(causes, name).id, {}).update(fields)
     if changes or add is not None:

@@ -32,7 +32,8 @@ from muscle_core.ui.picks import Picks
 from muscle_core.ui.url import linked_select, publish, restore
 
 SAMPLE = "review_sample"  # id of the sample, in the URL
-_SHOWN = "_review_sample_shown"
+_SHOWN, _VIEW = "_review_sample_shown", "_review_view_shown"
+_FILTERS = ("review_of", "review_for", "review_state", "review_cause")
 # No reviewer or cause has these names; a star is not offered by them.
 _EVERYBODY, _MINE, _NOBODY, _ANY = "*everybody", "*me", "*nobody", "*any"
 
@@ -158,13 +159,11 @@ def _filtered(state: Review, columns: list[Any]) -> pd.DataFrame:
         name = state.reviewer if whose == _MINE else whose
         asked = state.assignments.loc[state.assignments["reviewer"] == name, "sample_id"]
         shown = shown[are_among(shown["sample_id"], asked)]
-    counts = shown["state"].value_counts()
     with columns[1]:
         wanted = linked_select(
             "Show",
             ["all", *STATES],
             "review_state",
-            format_func=lambda one: f"{one} ({len(shown) if one == 'all' else counts.get(one, 0):,})",
             help=f"By the reviews of {state.reviewer}." if state.reviewer else "By the reviews of anybody.",
         )
     if wanted != "all":
@@ -199,9 +198,13 @@ def _progress(state: Review) -> None:
 def _sample_and_form(state: Review, shown: pd.DataFrame) -> None:
     open_ones = shown[shown["state"] != "reviewed"]
     first = next(iter(open_ones["sample_id"]), next(iter(shown["sample_id"]), ""))
+    view = tuple(st.session_state.get(key) for key in _FILTERS)
+    if st.session_state.get(_VIEW, view) != view and not (shown["sample_id"] == st.session_state.get(SAMPLE)).any():
+        st.session_state[SAMPLE] = first  # another filter was chosen: what it leaves is meant
+    st.session_state[_VIEW] = view
     linked = st.query_params.get(SAMPLE)
     there = (state.answers.old.index, state.answers.new.index)
-    restore(SAMPLE, first, lambda text: bool(text) and all(text in ids for ids in there))
+    restore(SAMPLE, first, lambda text: text == "" or all(text in ids for ids in there))
     identity = st.session_state[SAMPLE]
     if linked and linked not in (identity, st.session_state.get(_SHOWN)):
         st.warning(f"The link names the sample {plain(repr(linked))}, which is not here.", icon=":material/link_off:")

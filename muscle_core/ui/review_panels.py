@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -31,15 +33,14 @@ def show(state: Review, shown: pd.DataFrame, sample_key: str) -> None:
     """Draw the panels; only the open one is worked out."""
     st.divider()
     tabs = st.tabs(list(_TABS), key="review_panel", on_change="rerun")
-    for tab, draw in zip(tabs, (_queue, _findings, _agreement, _assign, _causes, _export), strict=True):
+    queue = partial(_queue, shown=shown, sample_key=sample_key)
+    panels: tuple[Callable[[Review], None], ...] = (queue, _findings, _agreement, _assign, _causes, _export)
+    for tab, draw in zip(tabs, panels, strict=True):
         if tab.open:
             with tab, errors_shown():
                 if _SAID in st.session_state:
                     st.success(st.session_state.pop(_SAID), icon=":material/check_circle:")
-                if draw is _queue:
-                    _queue(state, shown, sample_key)
-                else:
-                    draw(state)  # type: ignore[call-arg]
+                draw(state)
 
 
 def _queue(state: Review, shown: pd.DataFrame, sample_key: str) -> None:
@@ -255,7 +256,7 @@ def _export(state: Review) -> None:
     for form, mime in (("csv", "text/csv"), ("jsonl", "application/jsonl")):
         row.download_button(
             f"Reviews ({form.upper()})",
-            lambda form=form: export_reviews(*state.names, split=state.split, form=form, answers=state.answers),
+            partial(export_reviews, *state.names, split=state.split, form=form, answers=state.answers),
             file_name=f"{name}.{form}",
             mime=mime,
             icon=":material/download:",

@@ -84,6 +84,18 @@ def test_a_reviewer_works_by_keyboard_and_a_reload_keeps_it(demo: Workspace, pag
         place(page, 3, flips[2])
         page.go_back()
         place(page, 2, flips[1])
+
+        # A filter stays chosen while what it leaves gets less.
+        page.goto(f"{url}/{LINK}&reviewer=Ada&review_state=unreviewed")
+        settled(page)
+        place(page, 1, flips[1])
+        press(page, "w", "acceptable")
+        page.keyboard.press("Control+Enter")
+        place(page, 1, flips[2])
+        page.keyboard.press("j")
+        place(page, 2, flips[3])
+        expect(page.get_by_role("combobox", name=re.compile("Show"))).to_have_value("unreviewed")
+        expect(page).to_have_url(re.compile("review_state=unreviewed"))
         expect(page.get_by_test_id("stException")).to_have_count(0)
         page.goto("about:blank")
 

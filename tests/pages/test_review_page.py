@@ -159,6 +159,17 @@ def test_assignment_state_and_cause_filter_the_queue(full: Workspace) -> None:
     assert list(app.dataframe[0].value["sample_id"]) == ["c1", "c11", "c21"]
     app = clean(app.selectbox(key="review_state").select("unreviewed").run())
     assert list(app.dataframe[0].value["sample_id"]) == ["c11", "c21"]
+    assert sample(app) == "c11"
+    app = press(app, "Next")
+    app = clean(app.selectbox(key="review_state").select("reviewed").run())
+    assert sample(app) == "c1"  # not the one before, which this filter leaves out
+    app = clean(app.selectbox(key="review_state").select("stale").run())
+    assert "No sample is left" in texts(app, "info")
+    app = clean(app.selectbox(key="review_state").select("all").run())
+    assert sample(app) == "c11"
+    app = opened(reviewer="Ada", review_for="Ben", review_sample="c1")
+    assert sample(app) == "c1"  # a link is followed to the sample it names
+    assert "not among the 3 shown" in texts(app, "caption")
     app = opened(reviewer="Ada", review_for="Ben")
     assert list(app.dataframe[0].value["sample_id"]) == ["c6", "c16", "c26"]
     app = opened(reviewer="Ada", review_cause="refusal", review_for="*everybody")
