@@ -23,6 +23,8 @@ from muscle_core.store import (
     EvaluationRun,
     Job,
     ModelVersion,
+    Review,
+    ReviewAssignment,
     TrainingRun,
     Workspace,
     get_dataset,
@@ -179,6 +181,7 @@ def _plan(session: Session, workspace: Workspace, kind: str, object_id: str) -> 
     group = sa.or_(ModelVersion.id.in_(groups), ModelVersion.replica_of.in_(groups))
     members = session.scalars(sa.select(ModelVersion).where(group).order_by(ModelVersion.name))
     plan.replicas = [member.name for member in members if member.id not in versions]
+    plan.dependents = _reviews(session, plan) + plan.dependents  # first: a message names only some
     plan.along += _other_rows(session, plan)
     plan.users = [
         f"job {job.id[:8]} ({job.title}, {job.state})"
@@ -232,9 +235,21 @@ def _other_rows(session: Session, plan: Deletion) -> list[str]:
     counted = []
     for table, condition in _referring(plan):
         count = session.scalar(sa.select(sa.func.count()).select_from(table).where(condition))
-        if count:
-            counted.append(f"{count:,} rows of {table.name}")
+        if count and table.name != Review.__tablename__:  # people's work is told as a dependent
+            requests = f"request{'s' if count > 1 else ''} to review"
+            what = requests if table.name == ReviewAssignment.__tablename__ else f"rows of {table.name}"
+            counted.append(f"{count:,} {what}")
     return counted
+
+
+def _reviews(session: Session, plan: Deletion) -> list[str]:
+    """Reviews of what goes, in words; nobody can make them again but those who wrote them."""
+    conditions = [condition for table, condition in _referring(plan) if table.name == Review.__tablename__]
+    found = list(session.scalars(sa.select(Review).where(*conditions))) if conditions else []
+    if not found:
+        return []
+    names = ", ".join(sorted({review.reviewer for review in found}))
+    return [f"{len(found):,} review{'s' if len(found) > 1 else ''} by {names}"]
 
 
 def _referring(plan: Deletion) -> list[tuple[sa.Table, sa.ColumnElement[bool]]]:

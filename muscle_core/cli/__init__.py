@@ -23,6 +23,7 @@ from muscle_core.cli import (
     library,
     power,
     recipes,
+    reviews,
     share,
     train,
     workspace,
@@ -46,6 +47,7 @@ app.add_typer(workspace.delete_app, name="delete")
 app.add_typer(workspace.app)
 app.add_typer(share.app)
 app.add_typer(power.app)
+app.add_typer(reviews.reviews_app, name="reviews")
 app.add_typer(gate.gate_app, name="gate")
 app.add_typer(export.app)
 

@@ -24,7 +24,16 @@ from muscle_core.store.predictions import (
     summarise,
     summary_text,
 )
-from muscle_core.store.tables import Dataset, EvaluationRun, Job, ModelVersion, TrainingRun
+from muscle_core.store.tables import (
+    Dataset,
+    EvaluationRun,
+    Job,
+    ModelVersion,
+    Review,
+    ReviewAssignment,
+    ReviewCause,
+    TrainingRun,
+)
 from muscle_core.store.workspace import Workspace
 
 __all__ = [
@@ -37,6 +46,9 @@ __all__ = [
     "Job",
     "ModelVersion",
     "PredictionWriter",
+    "Review",
+    "ReviewAssignment",
+    "ReviewCause",
     "TrainingRun",
     "Workspace",
     "check_name",

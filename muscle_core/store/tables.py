@@ -6,7 +6,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Float, ForeignKey, Index, Integer, String, Text, TypeDecorator
+from sqlalchemy import JSON, DateTime, Float, ForeignKey, Index, Integer, String, Text, TypeDecorator, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 ROLES = ("old", "new", "compat", "imported")
@@ -191,6 +191,59 @@ class JobEvent(Table):
     detail: Mapped[str] = mapped_column(Text, default="")
     worker: Mapped[str | None] = mapped_column(String(80))
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class ReviewCause(Table):
+    """One word by which reviewers say why an answer is wrong; a table without rows means the defaults."""
+
+    __tablename__ = "review_causes"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(80), unique=True)
+    description: Mapped[str] = mapped_column(Text, default="")
+    position: Mapped[int] = mapped_column(Integer)  # order on the page; the first nine have a number key
+    retired: Mapped[bool] = mapped_column(default=False)  # no longer offered, kept by the reviews that name it
+
+
+class Review(Table):
+    """A person's verdict on one sample of one comparison."""
+
+    __tablename__ = "reviews"
+    __table_args__ = (
+        UniqueConstraint(
+            *("old_version_id", "new_version_id", "dataset_id", "split", "sample_id", "reviewer"), name="uq_reviews"
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    old_version_id: Mapped[str] = mapped_column(ForeignKey("model_versions.id"))
+    new_version_id: Mapped[str] = mapped_column(ForeignKey("model_versions.id"))
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"))
+    split: Mapped[str] = mapped_column(String(80))
+    sample_id: Mapped[str] = mapped_column(Text)
+    reviewer: Mapped[str] = mapped_column(String(80))
+    cause_id: Mapped[str | None] = mapped_column(ForeignKey("review_causes.id"))
+    severity: Mapped[str | None] = mapped_column(String(20))
+    verdict: Mapped[str] = mapped_column(String(40))
+    note: Mapped[str] = mapped_column(Text, default="")
+    answers: Mapped[str] = mapped_column(String(64))  # hash of the two answers it is about; others make it stale
+    revision: Mapped[int] = mapped_column(Integer, default=1)  # how often it was saved
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class ReviewAssignment(Table):
+    """A sample of a comparison that a reviewer is asked to review."""
+
+    __tablename__ = "review_assignments"
+
+    old_version_id: Mapped[str] = mapped_column(ForeignKey("model_versions.id"), primary_key=True)
+    new_version_id: Mapped[str] = mapped_column(ForeignKey("model_versions.id"), primary_key=True)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), primary_key=True)
+    split: Mapped[str] = mapped_column(String(80), primary_key=True)
+    sample_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    reviewer: Mapped[str] = mapped_column(String(80), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
 _active = Job.state.in_(("queued", "running", "cancelling"))

@@ -41,6 +41,7 @@ class PageInfo(NamedTuple):
 PAGES = {
     "update_report": PageInfo("pages/update_report.py", "Update report", ":material/difference:"),
     "samples": PageInfo("pages/samples.py", "Samples", ":material/table_rows:"),
+    "review": PageInfo("pages/review.py", "Review", ":material/rate_review:"),
     "masking": PageInfo("pages/masking.py", "Masking", ":material/tune:"),
     "training": PageInfo("pages/training.py", "Training", ":material/model_training:"),
     "library": PageInfo("pages/library.py", "Library", ":material/inventory_2:"),
@@ -123,7 +124,8 @@ def wrapping_columns(
         align: where what is lower than its neighbours stands.
     """
     box = st.container(key=key)
-    box.html(f"<style>.st-key-{key} [data-testid='stColumn'] {{ min-width: {least}px; }}</style>")
+    own = "> [data-testid='stLayoutWrapper'] > [data-testid='stHorizontalBlock'] > [data-testid='stColumn']"
+    box.html(f"<style>.st-key-{key} {own} {{ min-width: {least}px; }}</style>")  # not of columns inside these
     return box.columns(widths, vertical_alignment=align)
 
 

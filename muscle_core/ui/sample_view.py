@@ -32,14 +32,22 @@ def show(workspace: Workspace, chosen: Picks, comparison: Comparison) -> None:
     if not identity:
         st.info("Tick a row of the table to read its sample here.", icon=":material/touch_app:")
         return
+    if not draw(workspace, chosen, comparison, identity):
+        st.warning(f"No sample {plain(repr(identity))} was answered by both versions.", icon=":material/warning:")
+
+
+def draw(
+    workspace: Workspace, chosen: Picks, comparison: Comparison, identity: str, *, with_cause: bool = True
+) -> bool:
+    """Draw one sample, with the cause by rule or without; False where it was not answered by both versions."""
     rows = comparison.samples[comparison.samples["sample_id"] == identity]
     sample = data.samples(workspace, chosen.dataset, chosen.split).get(identity)
     if sample is None or rows.empty:
-        st.warning(f"No sample {plain(repr(identity))} was answered by both versions.", icon=":material/warning:")
-        return
+        return False
     row = rows.iloc[0]
     _head(row)
-    _cause(workspace, chosen, identity)
+    if with_cause:
+        _cause(workspace, chosen, identity)
     st.markdown("**Input**")
     with st.container(border=True):
         st.html(f'<div style="{_BOX}">{html.escape(sample.input)}</div>')
@@ -49,6 +57,7 @@ def show(workspace: Workspace, chosen: Picks, comparison: Comparison) -> None:
     if sample.metadata:
         with st.expander("Metadata"):
             st.json(sample.metadata, expanded=True)
+    return True
 
 
 def _head(row: pd.Series) -> None:

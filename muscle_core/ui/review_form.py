@@ -1,0 +1,201 @@
+"""The form of the Review page: cause, verdict, severity and note by mouse or keyboard, saved on request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from muscle_core.actions.review_causes import Cause, list_causes
+from muscle_core.actions.review_records import (
+    REGRESSION,
+    SEVERITIES,
+    VERDICTS,
+    answer_hashes,
+    save_review,
+    withdraw_review,
+)
+from muscle_core.ui.frame import errors_shown, plain
+
+if TYPE_CHECKING:
+    from muscle_core.ui.review import Review
+
+_DRAFTS = "_review_drafts"  # what was chosen and not saved yet, by sample
+_SAID = "_review_said"
+_VERDICT_KEYS = dict(zip(VERDICTS, "QWEU", strict=True))
+_SEVERITY_KEYS = dict(zip(SEVERITIES, "LMH", strict=True))
+_MOST_KEYS = 9
+_FIELDS = ("verdict", "cause", "severity", "note")
+
+
+def show(state: Review, identity: str, following: str | None, sample_key: str) -> None:
+    """Draw the form of one sample.
+
+    Args:
+        state: what the page is about.
+        identity: the sample.
+        following: the sample to open after saving; None where no other one is left.
+        sample_key: where the session keeps which sample is shown.
+    """
+    if not state.reviewer:
+        st.info("Type your name under Reviewer in the sidebar to review this sample.", icon=":material/badge:")
+        return
+    if _SAID in st.session_state:
+        st.success(st.session_state.pop(_SAID), icon=":material/check_circle:")
+    st.fragment(_form)(state, identity, following, sample_key)
+    _others(state, identity)
+
+
+def _form(state: Review, identity: str, following: str | None, sample_key: str) -> None:
+    own = _own(state, identity)
+    draft = _draft(state, identity, own)
+    causes = list_causes(state.workspace)
+    st.markdown("**Verdict**")
+    _choices(draft, "verdict", {name: (key, VERDICTS[name]) for name, key in _VERDICT_KEYS.items()})
+    st.markdown("**Cause**")
+    _choices(draft, "cause", _cause_keys(causes, draft["cause"]))
+    st.markdown("**Severity**")
+    _choices(draft, "severity", {name: (key, "How bad it is for the user.") for name, key in _SEVERITY_KEYS.items()})
+    note_key = f"review_note_{identity}_{draft['revision']}"
+
+    def keep_note() -> None:
+        draft["note"] = st.session_state[note_key]
+
+    note = st.text_area(
+        "Note", draft["note"], key=note_key, height=90, on_change=keep_note, placeholder="what a colleague should know"
+    )
+    draft["note"] = note or ""
+    row = st.container(horizontal=True, vertical_alignment="center")
+    save = row.button(
+        "Save and next" if following else "Save",
+        type="primary",
+        icon=":material/save:",
+        shortcut="Ctrl+Enter",
+        key="review_save",
+    )
+    discard = _is_changed(draft) and row.button("Discard", icon=":material/close:", key="review_discard")
+    withdraw = own is not None and row.button("Withdraw", icon=":material/undo:", key="review_withdraw")
+    _say_state(draft, own)
+    if save:
+        with errors_shown():
+            _save(state, identity, draft)
+        if following:
+            st.session_state[sample_key] = following
+            st.toast("Saved.", icon=":material/check:")
+        else:
+            st.session_state[_SAID] = "Saved. Nothing else in this list is left to review."
+        st.rerun()
+    if discard:
+        _drop(state, identity)
+        st.rerun()
+    if withdraw:
+        with errors_shown():
+            withdraw_review(*state.names, identity, state.reviewer, split=state.split)
+        _drop(state, identity)
+        st.rerun()
+
+
+def _drop(state: Review, identity: str) -> None:
+    st.session_state[_DRAFTS].pop(_draft_key(state, identity), None)
+
+
+def _cause_keys(causes: list[Cause], chosen: str | None) -> dict[str, tuple[str | None, str]]:
+    """What can be chosen, with number keys for the first nine; a retired cause only where it was chosen before."""
+    offered = [cause for cause in causes if not cause.retired or cause.name == chosen]
+    return {
+        cause.name: (str(place + 1) if place < _MOST_KEYS else None, cause.description)
+        for place, cause in enumerate(offered)
+    }
+
+
+def _choices(draft: dict[str, Any], field: str, options: dict[str, tuple[str | None, str]]) -> None:
+    """One button an option; the chosen one is marked by colour and a dot, and a second click takes it back."""
+    box = st.container(horizontal=True, gap="xsmall", key=f"review_choose_{field}")
+    for place, (name, (shortcut, meaning)) in enumerate(options.items()):
+        chosen = draft[field] == name
+        box.button(
+            plain(name),
+            key=f"review_choose_{field}_{place}",
+            shortcut=shortcut,
+            type="primary" if chosen else "secondary",
+            # Both have an icon: the buttons keep their widths, and colour does not speak alone.
+            icon=f":material/radio_button_{'checked' if chosen else 'unchecked'}:",
+            help=plain(meaning) or None,
+            on_click=_choose,
+            args=(draft, field, None if chosen else name),
+        )
+
+
+def _choose(draft: dict[str, Any], field: str, value: str | None) -> None:
+    draft[field] = value
+
+
+def _own(state: Review, identity: str) -> dict[str, Any] | None:
+    mine = (state.reviews["sample_id"] == identity) & (state.reviews["reviewer"] == state.reviewer)
+    found = state.reviews[mine]
+    return None if found.empty else found.iloc[0].to_dict()
+
+
+def _draft_key(state: Review, identity: str) -> tuple[str, ...]:
+    chosen = state.chosen
+    return chosen.old.id, chosen.new.id, chosen.dataset.id, chosen.split, state.reviewer, identity
+
+
+def _draft(state: Review, identity: str, own: dict[str, Any] | None) -> dict[str, Any]:
+    """What the form shows: what was chosen before and not saved, else the saved review."""
+    drafts = st.session_state.setdefault(_DRAFTS, {})
+    key = _draft_key(state, identity)
+    saved = own or {**dict.fromkeys(_FIELDS), "note": "", "revision": 0}
+    draft = drafts.get(key)
+    if draft is None or (draft["revision"] != saved["revision"] and not _is_changed(draft)):
+        start = {name: saved[name] for name in _FIELDS}
+        draft = drafts[key] = {**start, "revision": saved["revision"], "start": start}
+    return draft
+
+
+def _is_changed(draft: dict[str, Any]) -> bool:
+    return any(draft[name] != draft["start"][name] for name in _FIELDS)
+
+
+def _save(state: Review, identity: str, draft: dict[str, Any]) -> None:
+    save_review(
+        *state.names,
+        identity,
+        state.reviewer,
+        verdict=draft["verdict"] or "",
+        cause=draft["cause"],
+        severity=draft["severity"],
+        note=draft["note"],
+        split=state.split,
+        shown_answers=answer_hashes(state.answers, [identity]).get(identity),
+        shown_revision=draft["revision"],
+        answers=state.answers,
+    )
+    _drop(state, identity)
+
+
+def _say_state(draft: dict[str, Any], own: dict[str, Any] | None) -> None:
+    if _is_changed(draft):
+        st.caption("Not saved yet.")
+    elif own is not None:
+        st.caption(f"Saved {own['updated_at']:%Y-%m-%d %H:%M} UTC.")
+    else:
+        st.caption(f"A verdict is needed; for a {REGRESSION} also a cause. A second press takes a choice back.")
+    if own is not None and own["stale"]:
+        st.warning(
+            "An answer changed since this review. Look again and save it, or withdraw it.", icon=":material/history:"
+        )
+
+
+def _others(state: Review, identity: str) -> None:
+    """What others said, once one's own review is there: before, it would sway it."""
+    others = state.reviews[(state.reviews["sample_id"] == identity) & (state.reviews["reviewer"] != state.reviewer)]
+    if others.empty:
+        return
+    if _own(state, identity) is None:
+        people = "Another reviewer has" if len(others) == 1 else f"{len(others):,} other reviewers have"
+        st.caption(f"{people} reviewed this sample; what they said is shown once yours is saved.")
+        return
+    for row in others.itertuples():
+        said = " · ".join(filter(None, (row.verdict, row.cause, row.severity, row.note)))
+        st.caption(f"**{plain(row.reviewer)}**: {plain(said)}{' (of earlier answers)' if row.stale else ''}")

@@ -1,0 +1,19 @@
+"""Review: people read the samples that an update broke, say why, and how bad it is."""
+
+from muscle_core.ui.frame import enter
+
+enter("review")
+
+import streamlit as st
+
+from muscle_core.ui import picks, review
+from muscle_core.ui.empty import offer_demo
+from muscle_core.ui.frame import errors_shown, workspace
+
+with errors_shown():
+    home = workspace()
+    chosen = picks.choose(home)
+    if chosen is None:
+        offer_demo(home)
+        st.stop()
+    review.show(home, chosen)
