@@ -15,6 +15,14 @@ from muscle_core.store import Workspace, list_versions
 @pytest.fixture
 def muscle(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Runs a command; gives its exit code, output and messages."""
+    opened: list[Workspace] = []
+    really_open = Workspace.open
+
+    def open_noted(home: str | Path | None = None) -> Workspace:
+        opened.append(really_open(home))
+        return opened[-1]
+
+    monkeypatch.setattr(Workspace, "open", open_noted)
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["muscle_core", *arguments])
@@ -22,6 +30,8 @@ def muscle(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
         with pytest.raises(SystemExit) as ended:
             cli.main()
             sys.exit(0)
+        while opened:  # which else the end of the process does
+            opened.pop().close()
         text = capsys.readouterr()
         return int(ended.value.code or 0), text.out, text.err
 

@@ -239,7 +239,7 @@ def _newest_jobs(workspace: Workspace, keys: list[str]) -> dict[str, tuple[Job, 
             .where(Job.kind == "evaluate", JobNeed.needed_id.in_([job.id for job in found.values()]))
             .order_by(Job.created_at)
         )
-        after = dict(session.execute(evaluations).tuples().all())
+        after: dict[str, Job] = {row.needed_id: row.Job for row in session.execute(evaluations)}
     return {key: (job, after.get(job.id)) for key, job in found.items()}
 
 

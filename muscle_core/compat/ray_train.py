@@ -8,8 +8,11 @@ does so there too.
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import os
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,20 +25,29 @@ from muscle_core.tasks import Sample
 
 _RESTARTS = 3  # of all processes together after the death of one; they go on from the last checkpoint
 _LOOK_SECONDS = 0.5
+_SAY_SECONDS = 30  # between two lines in the log about what is waited for
+_QUIET_SECONDS = 300  # a step, or the loading of a model, may take long; then that is said as often
+_PLACE_SECONDS = 10  # Ray Train waits so long for room, and then asks for it anew; until then it cannot be stopped
+_END_SECONDS = 30  # what has told its end is left to leave by itself, and what is stopped has as long
 _TIMEOUT_SECONDS = 24 * 3600  # one process may wait long for another: for the teachers, or a validation
 _JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set in processes that Ray Jobs has started
+
+_log = logging.getLogger(__name__)
 
 
 class RayTraining:
     """Calls `fit_compat_adapter` in processes on a Ray cluster."""
 
-    def __init__(self, workers: int, *, threads: int | None = None, address: str | None = None) -> None:
+    def __init__(
+        self, workers: int, *, threads: int | None = None, address: str | None = None, start_within: float = 1800
+    ) -> None:
         """Choose where and how wide.
 
         Args:
             workers: processes, each with a copy of the models and its share of every batch.
             threads: CPU threads of each; by default this process's, shared out.
             address: of an existing cluster; None for that of RAY_ADDRESS, else for one of this training's own.
+            start_within: seconds in which the cluster must find room for the processes and start them.
 
         Raises:
             ConfigError: Ray is not installed, or there are no workers.
@@ -48,7 +60,7 @@ class RayTraining:
         if workers < 1:
             raise ConfigError(f"training by Ray needs at least 1 worker, got {workers}.")
         self._ray: Any = ray
-        self.workers, self.threads = workers, threads
+        self.workers, self.threads, self.start_within = workers, threads, start_within
         self.address = address or os.environ.get("RAY_ADDRESS")
 
     def __call__(
@@ -72,7 +84,7 @@ class RayTraining:
 
         Raises:
             ConfigError: the cluster is not there or too small.
-            JobError: the processes kept dying.
+            JobError: the processes kept dying, or the cluster had no room for them in time.
             Cancelled: it was to stop before the first step.
             MuscleError: what the training itself refuses.
         """
@@ -85,19 +97,30 @@ class RayTraining:
             self._connect(threads)
         scratch = checkpoints.with_name("ray")
         mailbox = running = None
+        places: list[Any] = []
         try:
             gpus = self._gpus_a_worker(threads)
+            needs = {"CPU": self.workers * threads, **({"GPU": self.workers * gpus} if gpus else {})}
             mailbox = ray.remote(_Mailbox).options(num_cpus=0).remote()
             call = (old, new, samples, template, config, out)
             folders = {"stores": stores, "checkpoints": checkpoints, "validation": validation}
             settings = {"call": call, "options": folders, "mailbox": mailbox, "threads": threads}
             # Not here: a call of `fit` cannot be interrupted.
-            running = ray.remote(_fit).options(num_cpus=0).remote(settings, self.workers, gpus, str(scratch))
-            tell = {"step": report, "teacher": lambda facts: report_teacher(*facts), "checkpoint": checkpoint_saved}
-            return self._attend(mailbox, running, tell, should_stop)
+            running = (
+                ray.remote(_fit)
+                .options(num_cpus=0, runtime_env={"env_vars": self._variables()})
+                .remote(settings, self.workers, gpus, str(scratch), math.ceil(self.start_within / _PLACE_SECONDS))
+            )
+            tell = {
+                "place": places.append,
+                "step": report,
+                "teacher": lambda facts: report_teacher(*facts),
+                "checkpoint": checkpoint_saved,
+            }
+            return self._attend(mailbox, running, tell, should_stop, needs)
         finally:
             if running is not None:
-                ray.cancel(running, force=True)
+                self._end(running, mailbox, places)
             if mailbox is not None:
                 ray.kill(mailbox)
             if ours:
@@ -119,6 +142,16 @@ class RayTraining:
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise ConfigError(f"no Ray cluster at {self.address!r}: {first_line(error)}") from error
 
+    def _variables(self) -> dict[str, str]:
+        """Environment of Ray Train's own processes."""
+        return {
+            # Those that clean up ask by this which cluster they are in; without it they take what they find on the
+            # machine, give up where that is another one, and the CPUs of this training stay taken.
+            "RAY_ADDRESS": self._ray.get_runtime_context().gcs_address,
+            "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(_PLACE_SECONDS),
+            "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # until the end is noticed, too
+        }
+
     def _gpus_a_worker(self, threads: int) -> int:
         """GPUs that each process gets; what finds no room would wait for ever, so that is refused here."""
         there = self._ray.cluster_resources()
@@ -131,19 +164,29 @@ class RayTraining:
                 )
         return gpus
 
-    def _attend(self, mailbox: Any, running: Any, tell: Mapping[str, Any], should_stop: Any) -> Any:
+    def _attend(
+        self, mailbox: Any, running: Any, tell: Mapping[str, Any], should_stop: Any, needs: Mapping[str, int]
+    ) -> Any:
         """Answer what the first process tells, until it has told the result."""
         ray, begun = self._ray, False
+        heard = said = started = time.monotonic()
         coming = mailbox.next.remote()
         while True:
             ready, _ = ray.wait([coming, running], num_returns=1, timeout=_LOOK_SECONDS)
+            now = time.monotonic()
             if coming in ready:
-                number, what, facts = ray.get(coming)
+                try:
+                    number, what, facts = ray.get(coming)
+                except ray.exceptions.RayError as error:
+                    raise JobError(
+                        f"the Ray cluster lost what the training told ({first_line(error)}). The last checkpoint is "
+                        "kept; look at the cluster's memory, then resume."
+                    ) from error
                 if what == "error":
                     raise facts
                 if what == "result":
                     return facts
-                begun = True
+                begun, heard, said = True, now, now
                 tell[what](facts)
                 mailbox.answer.remote(number, should_stop() if what == "step" else None)
                 coming = mailbox.next.remote()
@@ -159,6 +202,50 @@ class RayTraining:
                 )
             elif not begun and should_stop():
                 raise Cancelled("the training was stopped while it waited for its processes on Ray.")
+            elif not begun and now - started > self.start_within:
+                raise JobError(
+                    f"the training did not begin within {self.start_within:,.0f} s: {self._room(needs)}. Try again "
+                    "when the Ray cluster has room, or use fewer workers or threads."
+                )
+            elif now - said > (_QUIET_SECONDS if begun else _SAY_SECONDS):
+                said = now
+                if begun:
+                    _log.warning("no word from the training's processes on Ray for %.0f s", now - heard)
+                else:
+                    _log.warning("waiting for the training to begin for %.0f s: %s", now - started, self._room(needs))
+
+    def _room(self, needs: Mapping[str, int]) -> str:
+        """What the processes need, and what the cluster has."""
+        there, left = self._ray.cluster_resources(), self._ray.available_resources()
+        need = " and ".join(f"{number:g} {what}s" for what, number in needs.items())
+        free = " and ".join(f"{left.get(what, 0):g} of {there.get(what, 0):g} {what}s" for what in needs)
+        return f"its processes need {need}, and free are {free} (what it has taken by now counts as taken)"
+
+    def _end(self, running: Any, mailbox: Any, places: Sequence[Any]) -> None:
+        """Let the training leave the cluster, so that the next one finds its room free.
+
+        Ray Train gives the room back when it ends in order. Where its process is killed, that is left to a helper of
+        Ray's, which has failed at times; the room stays taken then as long as this process is connected.
+        """
+        ray = self._ray
+        try:
+            ended = ray.get(mailbox.ended.remote(), timeout=_END_SECONDS)
+        except ray.exceptions.RayError:
+            ended = False
+        if ended and self._gone(running):
+            return
+        ray.cancel(running)  # Ray Train ends its processes, and gives their room back
+        if self._gone(running):
+            return
+        _log.warning("the training on Ray did not end within %d s and is killed", _END_SECONDS)
+        ray.cancel(running, force=True)
+        for place in places:
+            ray.util.remove_placement_group(place)
+        self._gone(running)
+
+    def _gone(self, running: Any) -> bool:
+        ended, _ = self._ray.wait([running], timeout=_END_SECONDS)
+        return bool(ended)
 
 
 class _Mailbox:
@@ -167,6 +254,7 @@ class _Mailbox:
     def __init__(self) -> None:
         self.told: asyncio.Queue[tuple[int, str, Any]] = asyncio.Queue()
         self.answers: dict[int, asyncio.Future[Any]] = {}
+        self.over = False
 
     async def ask(self, what: str, facts: Any) -> Any:
         number = len(self.answers)
@@ -177,7 +265,12 @@ class _Mailbox:
         return answer
 
     async def tell(self, what: str, facts: Any) -> None:
+        """The last word of a process."""
+        self.over = True
         await self.told.put((-1, what, facts))
+
+    async def ended(self) -> bool:
+        return self.over
 
     async def next(self) -> tuple[int, str, Any]:
         return await self.told.get()
@@ -186,11 +279,12 @@ class _Mailbox:
         self.answers[number].set_result(answer)
 
 
-def _fit(settings: Mapping[str, Any], workers: int, gpus: int, scratch: str) -> None:
-    """Start the processes and wait for their end."""
+def _fit(settings: Mapping[str, Any], workers: int, gpus: int, scratch: str, tries: int) -> None:
+    """Start the processes, asking so many times for room, and wait for their end."""
     from ray import train
     from ray.train.torch import TorchConfig, TorchTrainer
 
+    failures: Any = train.FailureConfig  # mypy knows only that of Ray Train's first version
     resources = {"CPU": settings["threads"], **({"GPU": gpus} if gpus else {})}
     TorchTrainer(
         _train,
@@ -200,7 +294,7 @@ def _fit(settings: Mapping[str, Any], workers: int, gpus: int, scratch: str) -> 
         run_config=train.RunConfig(
             name="training",
             storage_path=scratch,
-            failure_config=train.FailureConfig(max_failures=_RESTARTS),
+            failure_config=failures(max_failures=_RESTARTS, controller_failure_limit=tries),
         ),
     ).fit()
 
@@ -227,6 +321,8 @@ def _train(settings: Mapping[str, Any]) -> None:
         ray.get(mailbox.ask.remote("checkpoint", folder))
 
     try:
+        if ranks.is_first():
+            ray.get(mailbox.ask.remote("place", ray.util.get_current_placement_group()))
         _check_shared(call[-1])
         if ranks.is_first():
             result = fit_compat_adapter(
@@ -241,8 +337,7 @@ def _train(settings: Mapping[str, Any]) -> None:
         else:
             fit_compat_adapter(*call, **options)
     except MuscleError as error:
-        ray.get(mailbox.tell.remote("error", error))
-        raise
+        ray.get(mailbox.tell.remote("error", error))  # not raised: what is refused here would be refused again
 
 
 def _check_shared(out: Path) -> None:

@@ -6,6 +6,8 @@ is started again, and its shard is asked for again; the caller keeps each shard 
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,6 +16,9 @@ from muscle_core.scoring.engine import AnswerJob, Shard
 from muscle_core.scoring.prediction import Answer
 
 _RESTARTS = 3  # of an actor; more deaths than that have a reason, such as too little memory
+_SAY_SECONDS = 30  # without an answer, between two lines in the log
+
+_log = logging.getLogger(__name__)
 
 
 class _Worker:
@@ -124,8 +129,15 @@ class RayEngine:
 
         for worker in workers:
             hand_out(worker)
+        heard = time.monotonic()
         while running:
-            [done], _ = ray.wait(list(running), num_returns=1)
+            ready, _ = ray.wait(list(running), num_returns=1, timeout=_SAY_SECONDS)
+            if not ready:
+                free = ray.available_resources().get("CPU", 0)
+                seconds = time.monotonic() - heard
+                _log.warning("no answers from Ray for %.0f s; %g CPUs of the cluster are free", seconds, free)
+                continue
+            heard, [done] = time.monotonic(), ready
             number, worker = running.pop(done)
             try:
                 answers = ray.get(done)

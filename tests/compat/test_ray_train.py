@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from jobs_running import FAST, adapter_bytes, prepare, submit_training
+from ray_cluster import explained, places_taken
 from safetensors.torch import load
 
 from muscle_core.actions.background import submit_compat
@@ -11,13 +14,13 @@ from muscle_core.actions.step_records import read_metrics
 from muscle_core.actions.train import train_compat
 from muscle_core.compat.config import CompatConfig
 from muscle_core.compat.ray_train import RayTraining
-from muscle_core.errors import Cancelled, ConfigError, ModelError
+from muscle_core.errors import Cancelled, ConfigError, JobError, ModelError
 from muscle_core.jobs import get_job, run_worker
 from muscle_core.models.spec import ModelSpec
 from muscle_core.store import Workspace, get_version, spec_of
 
 ray = pytest.importorskip("ray", reason="ray is not installed: pip install -r requirements-ray.txt")
-pytestmark = pytest.mark.timeout(900)  # may wait for another one's Ray
+pytestmark = pytest.mark.timeout(240, func_only=True)  # the fixtures may wait for another one's Ray
 
 
 @pytest.fixture
@@ -33,6 +36,24 @@ def connected(ray_cluster):
     ray.init(address=ray_cluster.address, runtime_env={"env_vars": {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}})
     yield
     ray.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def _explained(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training that fails or hangs says what Ray says; what ends leaves nothing reserved."""
+    if "connected" not in request.fixturenames:
+        return
+    cluster, train_there = request.getfixturevalue("ray_cluster"), RayTraining.__call__
+
+    def explaining(*arguments, **options):
+        before = places_taken()
+        with explained(cluster):
+            try:
+                return train_there(*arguments, **options)
+            finally:
+                assert places_taken() == before
+
+    monkeypatch.setattr(RayTraining, "__call__", explaining)
 
 
 def config(**options) -> CompatConfig:
@@ -112,6 +133,34 @@ def test_what_the_training_refuses_is_said_as_in_one_process(ready: Workspace, c
             report_teacher=print,
             should_stop=lambda: False,
         )
+
+
+def test_what_finds_no_room_is_said_and_given_up_in_time(
+    ready: Workspace, connected, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("muscle_core.compat.ray_train._SAY_SECONDS", 1)
+    taken = ray.util.placement_group([{"CPU": 2}])
+    assert taken.wait(60)
+    try:
+        with (
+            caplog.at_level(logging.WARNING),
+            pytest.raises(JobError, match="not begin within 4 s: its processes need 1 CPUs, and free are 0 of 2 CPUs"),
+        ):
+            train(ready, "x", config(), fit=RayTraining(1, threads=1, start_within=4))
+    finally:
+        ray.util.remove_placement_group(taken)
+    assert "waiting for the training to begin" in caplog.text
+
+
+@pytest.mark.slow
+def test_a_training_that_is_fenced_here_ends_there(ready: Workspace, connected) -> None:
+    """Its processes wait for an answer then; nothing of them is left."""
+
+    def report(record: dict[str, float]) -> None:
+        raise JobError("another process has this job")
+
+    with pytest.raises(JobError, match="another process has this job"):
+        train(ready, "fenced", config(), fit=RayTraining(2), report=report)
 
 
 def test_too_many_workers_are_refused_instead_of_waited_for(ready: Workspace, connected) -> None:

@@ -271,6 +271,7 @@ def test_a_worker_that_cannot_be_is_refused(workspace: Workspace, arguments: dic
         run_worker(workspace, once=True, **arguments)
 
 
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")  # it is to outlive who started it
 def test_a_second_worker_is_refused_and_ensure_starts_only_one(
     workspace: Workspace, stop_workers: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

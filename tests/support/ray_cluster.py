@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -81,6 +82,50 @@ def running_cluster(cpus: int) -> Iterator[Cluster]:
     finally:
         _end(process, folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def places_taken() -> dict[str, Any]:
+    """What is reserved on the cluster that this process is connected to: state and size, by id."""
+    from ray.util import placement_group_table
+
+    table = placement_group_table()
+    return {key: (one["state"], one["bundles"]) for key, one in table.items() if one["state"] != "REMOVED"}
+
+
+@contextmanager
+def explained(cluster: Cluster) -> Iterator[None]:
+    """Add to an error what the cluster says of itself: why something hung there cannot be asked later."""
+    try:
+        yield
+    except BaseException as error:  # what ends a test after too long is no Exception
+        error.add_note(_said(cluster))
+        raise
+
+
+def _said(cluster: Cluster) -> str:
+    import ray
+    from ray.util.state import list_actors
+
+    parts = [
+        ("CPUs and memory", ray.cluster_resources),
+        ("free", ray.available_resources),
+        ("reserved", places_taken),
+        ("actors", lambda: [vars(one) for one in list_actors(cluster.dashboard, timeout=10)]),
+        ("logs", lambda: _log_ends(Path(ray.nodes()[0]["RayletSocketName"]).parents[1] / "logs")),
+    ]
+    lines = ["What Ray says:"]
+    for what, ask in parts:
+        try:
+            lines.append(f"{what}: {ask()}")
+        except Exception as error:
+            lines.append(f"{what}: {error!r}")
+    return "\n".join(lines)
+
+
+def _log_ends(folder: Path, characters: int = 1500) -> str:
+    """Ends of what the processes of the cluster wrote."""
+    files = [path for path in sorted(folder.glob("worker-*.err")) if path.stat().st_size]
+    return "\n".join(f"--- {path.name}\n{path.read_text(errors='replace')[-characters:]}" for path in files)
 
 
 def _wait(cluster: Cluster, process: subprocess.Popen, log: Path) -> None:
