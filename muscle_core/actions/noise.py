@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import pandas as pd
+import pyarrow as pa
 
 from muscle_core.actions.compare import compare_versions, latest_run
 from muscle_core.actions.question import EvaluationOptions
@@ -22,7 +22,7 @@ from muscle_core.store import (
     check_split,
     get_dataset,
     get_version,
-    read_predictions,
+    read_prediction_table,
     runs_of,
 )
 
@@ -201,5 +201,5 @@ def _asked(run: EvaluationRun) -> tuple[object, ...]:
     return run.template, run.decoding, run.origin, run.row_limit, "accuracy" in run.summary
 
 
-def _read(workspace: Workspace, run: EvaluationRun) -> pd.DataFrame:
-    return read_predictions(workspace.local(run.path), _COLUMNS)
+def _read(workspace: Workspace, run: EvaluationRun) -> pa.Table:
+    return read_prediction_table(workspace.local(run.path), _COLUMNS)

@@ -51,7 +51,7 @@ def arrow_tables(
     shared = set(column_names(old)) & set(column_names(new))
     scores = {name for name in shared if name in KNOWN_SCORES or (_is_score(old, name) and _is_score(new, name))}
     wanted = {*BASE_COLUMNS, *asked, *scores}
-    return _arrow_table(old, wanted, old_label), _arrow_table(new, wanted, new_label)
+    return arrow_table(old, wanted, old_label), arrow_table(new, wanted, new_label)
 
 
 def _is_score(table: Predictions, name: str) -> bool:
@@ -68,7 +68,12 @@ def _named_like_score(name: str) -> bool:
     return name not in _NOT_SCORES and not str(name).endswith(_NOT_SCORE_ENDINGS)
 
 
-def _arrow_table(table: Predictions, wanted: set[str], label: str) -> pa.Table:
+def arrow_table(table: Predictions, wanted: set[str], label: str) -> pa.Table:
+    """Return those of the wanted columns that a table has, as Arrow.
+
+    Raises:
+        DataError: a column mixes kinds of values.
+    """
     names = [name for name in column_names(table) if name in wanted]
     if isinstance(table, pa.Table):
         return table.select(names)

@@ -76,6 +76,7 @@ class Comparison:
         clusters: number of groups that the samples come in; None where each stands alone. With groups, all intervals
             are those of the cluster bootstrap, and `mcnemar_p` is the p-value of sign flips by group.
         rows: the matched rows in Arrow, of which `samples` is made.
+        groups: number of the group of each matched sample, from 0; None where each stands alone.
     """
 
     old_name: str
@@ -103,6 +104,7 @@ class Comparison:
     relative_nfr_interval: Interval | None
     clusters: int | None
     rows: MatchedRows = field(repr=False)
+    groups: NDArray[np.int64] | None = field(repr=False, default=None)
 
     @cached_property
     def samples(self) -> pd.DataFrame:
@@ -241,6 +243,7 @@ def compare(
         relative_nfr_interval=relative,
         clusters=None if codes is None else int(codes.max()) + 1,
         rows=rows,
+        groups=codes,
     )
 
 

@@ -162,8 +162,8 @@ def _between_runs(comparison: Comparison) -> list[str]:
     ]
     if p < SIGNIFICANCE_LEVEL:
         reasons.append(
-            f"yet their accuracies differ by more than chance (exact McNemar {p_text(p)}), so they may not be the same "
-            "model"
+            f"yet their accuracies differ by more than chance ({comparison.test} {p_text(p)}), so they may not be the "
+            "same model"
         )
     return reasons
 
@@ -175,7 +175,7 @@ def _fall(comparison: Comparison) -> str | None:
         if counts.q4 <= counts.q2 or p >= SIGNIFICANCE_LEVEL:
             return None
         points = (counts.q4 - counts.q2) / counts.n * 100
-        return f"the accuracy fell by {points:.2f} points (exact McNemar {p_text(p)}; n = {counts.n:,})"
+        return f"the accuracy fell by {points:.2f} points ({comparison.test} {p_text(p)}; n = {counts.n:,})"
     assert comparison.score is not None
     mean = comparison.continuous[comparison.score].mean_change
     if mean.high >= 0 or comparison.n < _LEAST_SCORES:
