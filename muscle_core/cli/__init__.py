@@ -11,12 +11,13 @@ import sys
 import sqlalchemy as sa
 import typer
 
-from muscle_core.cli import evaluate, explain, jobs, library, recipes, share, train, workspace
+from muscle_core.cli import evaluate, explain, jobs, library, recipes, report, share, train, workspace
 from muscle_core.errors import MuscleError
 from muscle_core.paths import system_text
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 app.add_typer(evaluate.app)
+app.add_typer(report.app)
 app.add_typer(explain.app)
 app.add_typer(train.train_app, name="train")
 app.add_typer(library.models_app, name="models")

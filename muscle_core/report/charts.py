@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from muscle_core.figures import rates_chart, score_change_histogram, strategy_chart
 from muscle_core.report.data import ReportData
-from muscle_core.report.tables import score_name
+from muscle_core.report.text import score_name
 
 
 class Chart(NamedTuple):

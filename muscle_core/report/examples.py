@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from muscle_core.report.data import ReportData
-from muscle_core.report.tables import score_name
 from muscle_core.report.telling import Telling
-from muscle_core.report.text import Piece, one_line, shortened, word_diff
+from muscle_core.report.text import Piece, one_line, score_name, shortened, word_diff
 
 LONGEST_INPUT = 1200
 LONGEST_ANSWER = 900

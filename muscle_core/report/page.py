@@ -176,7 +176,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "visible": visible,
         "line": one_line,
-        "tight": lambda text: text.replace(" %", "\u00a0%"),
+        "tight": lambda text: text.replace(" %", "\u00a0%").replace("–", "\u2060–\u2060"),
         "percent": percent,
         "moment": _moment,
         "range": lambda pair: percent_range(*pair),

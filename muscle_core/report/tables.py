@@ -12,16 +12,9 @@ from muscle_core.comparison.comparison import Comparison
 from muscle_core.comparison.verdict import p_text, percent, percent_range, share
 from muscle_core.metrics.continuous import ScoreChange
 from muscle_core.metrics.rates import Interval, Rate, rate
-from muscle_core.report.text import one_line
+from muscle_core.report.text import one_line, score_name
 
 DASH = "–"
-SCORE_NAMES = {
-    "rouge1": "ROUGE-1",
-    "rouge2": "ROUGE-2",
-    "rougeL": "ROUGE-L",
-    "bertscore": "BERTScore",
-    "score": "score",
-}
 _Row = dict[str, Any]
 
 
@@ -30,7 +23,7 @@ class Cell(NamedTuple):
 
     Attributes:
         text: what it says.
-        detail: second line in smaller type, such as an interval.
+        detail: further lines in smaller type, such as an interval.
         share: from 0 to 1 where a bar shows it, else None.
     """
 
@@ -73,11 +66,6 @@ class Card(NamedTuple):
     tone: str = ""
 
 
-def score_name(score: str) -> str:
-    """Return the name of a score as people write it."""
-    return SCORE_NAMES.get(score, score)
-
-
 def rate_text(value: Rate) -> str:
     """Return a share as a percentage, or that it is not defined."""
     return percent(value.value) if value.denominator else "not defined"
@@ -109,7 +97,7 @@ def cards(comparison: Comparison) -> list[Card]:
         Card(
             f"Mean {name}, new version",
             f"{change_of.mean_new:.4f}",
-            (f"of {change_of.n:,} samples", f"change {_signed(change_of.mean_change)}"),
+            (f"of {change_of.n:,} samples", *_signed(change_of.mean_change)),
         ),
         Card(
             "Mean regression",
@@ -128,16 +116,16 @@ def cards(comparison: Comparison) -> list[Card]:
 
 def _rate_card(label: str, value: Rate | None, note: str = "", *, tone: str = "") -> Card:
     assert value is not None
-    lines = (share(value), f"95 % interval {interval_text(value)}")
+    lines = (share(value), f"{interval_text(value)} (95 % interval)")
     return Card(label, rate_text(value), (*lines, note) if note else lines, tone)
 
 
 def _level_interval(value: Interval) -> str:
-    return f"95 % interval {value.low:.4f}–{value.high:.4f}"
+    return f"{value.low:.4f}–{value.high:.4f} (95 % interval)"
 
 
-def _signed(value: Interval) -> str:
-    return f"{value.value:+.4f} [{value.low:+.4f}, {value.high:+.4f}]"
+def _signed(value: Interval) -> tuple[str, str]:
+    return f"change {value.value:+.4f}", f"{value.low:+.4f} to {value.high:+.4f} (95 % interval)"
 
 
 _MEANINGS = {
@@ -186,7 +174,7 @@ def _score_row(name: str, change: ScoreChange) -> tuple[Cell, ...]:
         return Cell(f"{value.value:{digits}}", f"[{value.low:{digits}}, {value.high:{digits}}]")
 
     def counted(value: Rate) -> Cell:
-        return Cell(rate_text(value), f"{share(value)} [{interval_text(value)}]")
+        return Cell(rate_text(value), f"{share(value)}\n[{interval_text(value)}]")
 
     return (
         Cell(one_line(name), f"{change.n:,} samples"),
@@ -254,7 +242,7 @@ def _change(row: _Row, name: str, scale: int, unit: str, digits: str) -> Cell:
     value, low, high = (row[f"{name}_change{end}"] * scale for end in ("", "_low", "_high"))
     detail = f"[{low:{digits}}, {high:{digits}}]"
     if _known(row.get(f"{name}_change_p")):
-        detail += f", {p_text(row[f'{name}_change_p'])}"
+        detail += f"\n{p_text(row[f'{name}_change_p'])}"
     return Cell(f"{value:{digits}}{unit}", detail)
 
 

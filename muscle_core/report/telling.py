@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from muscle_core.comparison.comparison import Comparison
+from muscle_core.report.text import score_name
 
 
 class Telling(NamedTuple):
@@ -83,14 +84,14 @@ def _candidates(samples: pd.DataFrame, comparison: Comparison) -> tuple[np.ndarr
     if comparison.counts is None:
         beyond = f" by more than {comparison.tau:g}" if comparison.tau else ""
         fell = (fall > comparison.tau).to_numpy()
-        return fell, fall, f"samples whose {score} fell{beyond}", f"fall of {score}"
+        return fell, fall, f"samples whose {score_name(str(score))} fell{beyond}", f"fall of {score_name(str(score))}"
     flips = (samples["quadrant"] == "Q4").fillna(False).to_numpy(dtype=bool)
     if "old_margin" in samples and "new_margin" in samples:
         loss = samples["old_margin"] - samples["new_margin"]
         if loss[flips].notna().any():
             return flips, loss, "negative flips", "loss of margin"
     if score is not None:
-        return flips, fall, "negative flips", f"fall of {score}"
+        return flips, fall, "negative flips", f"fall of {score_name(score)}"
     return flips, unknown, "negative flips", ""
 
 
@@ -101,5 +102,5 @@ def _rule(measure: str, causes: bool, column: str | None) -> str:
     if not causes and column is None:
         return f"They are taken with {order}." if measure else f"They are taken {order}."
     turns = "The causes take turns, the most frequent first" if causes else "They are taken one by one"
-    within = f", each time from the slice of {column.removeprefix('meta.')!r} shown least so far" if column else ""
+    within = f", each time from the slice of “{column.removeprefix('meta.')}” shown least so far" if column else ""
     return f"{turns}{within}, {order}."

@@ -9,6 +9,8 @@ import re
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
+from muscle_core.figures.text import SCORE_NAMES
+
 # Control characters, lone surrogates, line separators, and what changes the direction of the text around it: they would
 # vanish, break the page or reorder it. Joiners stay: Indic and Persian words and emoji need them.
 _UNSAFE = re.compile(
@@ -35,6 +37,11 @@ def visible(text: object) -> str:
     """Return any value as text in which characters that act instead of showing are written as "[U+202E]"."""
     plain = str(text).replace("\r\n", "\n").replace("\r", "\n")
     return _UNSAFE.sub(lambda found: f"[U+{ord(found[0]):04X}]", plain)
+
+
+def score_name(score: str) -> str:
+    """Return the name of a score as people write it."""
+    return SCORE_NAMES.get(score, score)
 
 
 def one_line(text: object, longest: int = 200) -> str:

@@ -6,8 +6,10 @@ import streamlit as st
 
 from muscle_core.comparison import Comparison
 from muscle_core.figures import quadrant_matrix, rates_chart, score_change_histogram
+from muscle_core.store import Workspace
 from muscle_core.ui.frame import go, plain, wrapping_columns
 from muscle_core.ui.numbers import SCORE_NAMES, counts, percent, points
+from muscle_core.ui.picks import Picks
 
 _QUADRANTS = (
     ("Q1", "both right", "consistent and right"),
@@ -196,6 +198,13 @@ def next_steps(comparison: Comparison) -> None:
         go("training")
     if columns[2].button("Compare trained adapters", icon=":material/tune:", width="stretch"):
         go("masking")
+
+
+def report_page(workspace: Workspace, chosen: Picks) -> str:
+    """The report of the chosen update as one HTML page."""
+    from muscle_core.actions.report import report_html
+
+    return report_html(workspace, chosen.old.name, chosen.new.name, chosen.dataset.name, split=chosen.split)
 
 
 def samples_csv(comparison: Comparison) -> str:
