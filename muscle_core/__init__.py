@@ -22,7 +22,9 @@ _HOME_OF = {
     "compare": "muscle_core.comparison",
     "compare_versions": "muscle_core.actions.compare",
     "evaluate": "muscle_core.actions.evaluate",
+    "history_of": "muscle_core.actions.history",
     "import_predictions": "muscle_core.actions.imports",
+    "judge_update": "muscle_core.actions.noise",
     "train_compat": "muscle_core.actions.train",
     "train_task": "muscle_core.actions.train",
 }

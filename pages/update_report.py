@@ -8,7 +8,7 @@ import json
 
 import streamlit as st
 
-from muscle_core.comparison import verdict
+from muscle_core.comparison import judge, verdict
 from muscle_core.ui import data, picks, report
 from muscle_core.ui.empty import offer_demo
 from muscle_core.ui.frame import errors_shown, plain, workspace, wrapping_columns
@@ -20,12 +20,15 @@ with errors_shown():
         offer_demo(home)
         st.stop()
     comparison = data.comparison(home, chosen.old, chosen.new, chosen.dataset, chosen.split)
+    noise = data.noise_floor(home, chosen.old, chosen.new, chosen.dataset, chosen.split)
+    judged = judge(comparison, noise)
 
 st.markdown(f"#### {plain(verdict(comparison))}")
 st.caption(
     f"Dataset {plain(chosen.dataset.name)} ({plain(chosen.split)}), {comparison.n:,} samples answered by both "
     f"versions; task kind {plain(chosen.dataset.task_kind)}."
 )
+report.judgement(judged, noise)
 report.join_warnings(comparison)
 if comparison.counts is not None:
     report.flip_figures(comparison)
@@ -38,7 +41,15 @@ report.next_steps(comparison)
 left, middle, right, _ = wrapping_columns([1, 1, 1, 1], least=180, key="report_downloads")
 left.download_button(
     "All figures (JSON)",
-    json.dumps(comparison.to_dict(), indent=2, allow_nan=False),
+    json.dumps(
+        {
+            **comparison.to_dict(),
+            "judgement": judged.as_dict(),
+            "noise_floor": None if noise is None else noise.as_dict(),
+        },
+        indent=2,
+        allow_nan=False,
+    ),
     file_name=f"{chosen.old.name}-to-{chosen.new.name}-{chosen.dataset.name}.json",
     mime="application/json",
     icon=":material/download:",

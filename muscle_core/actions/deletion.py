@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from muscle_core.actions.replicas import release_replicas
 from muscle_core.errors import ConfigError, StoreError
 from muscle_core.jobs import FINAL, get_job
 from muscle_core.store import (
@@ -50,6 +51,7 @@ class Deletion:
         dependents: what depends on it and goes only where that is asked for, in words.
         along: what belongs to it and goes with it, in words.
         unlinked: versions that name a deleted one as their parent; they stay, without that.
+        replicas: versions that were declared replicas of a deleted one; they stay, without it.
         users: jobs that are not over and use something of it; they keep all of it from being deleted.
         paths: what goes from the workspace folder, relative to it.
         size: bytes of that.
@@ -60,6 +62,7 @@ class Deletion:
     dependents: list[str] = field(default_factory=list)
     along: list[str] = field(default_factory=list)
     unlinked: list[str] = field(default_factory=list)
+    replicas: list[str] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     size: int = 0
@@ -172,6 +175,10 @@ def _plan(session: Session, workspace: Workspace, kind: str, object_id: str) -> 
     versions, jobs = plan.rows[ModelVersion], plan.rows[Job]
     children = session.scalars(sa.select(ModelVersion).where(ModelVersion.parent_id.in_(versions)))
     plan.unlinked = [child.name for child in children if child.id not in versions]
+    groups = {version.replica_of or version.id for version in versions.values()}
+    group = sa.or_(ModelVersion.id.in_(groups), ModelVersion.replica_of.in_(groups))
+    members = session.scalars(sa.select(ModelVersion).where(group).order_by(ModelVersion.name))
+    plan.replicas = [member.name for member in members if member.id not in versions]
     plan.along += _other_rows(session, plan)
     plan.users = [
         f"job {job.id[:8]} ({job.title}, {job.state})"
@@ -293,6 +300,7 @@ def _delete_rows(session: Session, plan: Deletion) -> None:
     children = ModelVersion.parent_id.in_(list(plan.rows[ModelVersion]))
     without = {"synchronize_session": False}
     session.execute(sa.update(ModelVersion).where(children).values(parent_id=None), execution_options=without)
+    release_replicas(session, list(plan.rows[ModelVersion]))
     for kind in (EvaluationRun, TrainingRun, Job, ModelVersion, Dataset):
         gone = sa.delete(kind).where(kind.id.in_(list(plan.rows[kind])))
         session.execute(gone, execution_options=without)

@@ -11,7 +11,7 @@ import sys
 import sqlalchemy as sa
 import typer
 
-from muscle_core.cli import evaluate, explain, jobs, library, recipes, report, share, train, workspace
+from muscle_core.cli import evaluate, explain, history, jobs, library, recipes, report, share, train, workspace
 from muscle_core.errors import MuscleError
 from muscle_core.paths import system_text
 
@@ -19,6 +19,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pret
 app.add_typer(evaluate.app)
 app.add_typer(report.app)
 app.add_typer(explain.app)
+app.add_typer(history.app)
 app.add_typer(train.train_app, name="train")
 app.add_typer(library.models_app, name="models")
 app.add_typer(library.datasets_app, name="datasets")

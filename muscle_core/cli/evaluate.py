@@ -12,9 +12,12 @@ from muscle_core.cli.shared import (
     ChatOption,
     DatasetOption,
     EncoderOption,
+    MarginOption,
+    NoiseFromOption,
     ScoringOption,
     SplitOption,
     TemplateOption,
+    names_of,
     print_submission,
     print_table,
     sample_counter,
@@ -166,19 +169,33 @@ def compare_command(
     chat: ChatOption = False,
     scoring: ScoringOption = None,
     encoder: EncoderOption = None,
+    noise_from: NoiseFromOption = None,
+    margin: MarginOption = 0.01,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
-    """Compare two evaluated versions: what the update fixed and what it broke."""
-    from muscle_core.actions.compare import compare_versions
+    """Compare two evaluated versions: what the update fixed and what it broke, and whether that is more than noise."""
     from muscle_core.actions.evaluate import EvaluationOptions
+    from muscle_core.actions.noise import judge_update
     from muscle_core.comparison import verdict
 
     options = EvaluationOptions(unescaped(template), chat, scoring, encoder)
-    comparison = compare_versions(workspace_here(), old, new, dataset, split=split, options=options)
+    comparison, noise, judgement = judge_update(
+        workspace_here(),
+        old,
+        new,
+        dataset,
+        split=split,
+        options=options,
+        borrowed_from=names_of(noise_from),
+        margin=margin,
+    )
     if as_json:
-        print(json.dumps(comparison.to_dict(), indent=2, allow_nan=False))
+        floor = None if noise is None else noise.as_dict()
+        figures = {**comparison.to_dict(), "judgement": judgement.as_dict(), "noise_floor": floor}
+        print(json.dumps(figures, indent=2, allow_nan=False))
     else:
         print(verdict(comparison))
+        print(judgement.sentence)
 
 
 @app.command("masking")

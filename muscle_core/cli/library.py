@@ -47,13 +47,35 @@ def models_add(
 @models_app.command("list")
 def models_list() -> None:
     """List the model versions."""
+    versions = list_versions(workspace_here())
+    names = {version.id: version.name for version in versions}
     print_table(
-        ("name", "role", "base", "adapter"),
+        ("name", "role", "base", "adapter", "replica of"),
         (
-            (v.name, v.role, v.base or ("(two versions)" if v.role == ENSEMBLE else "(outputs only)"), v.adapter or "-")
-            for v in list_versions(workspace_here())
+            (
+                *(v.name, v.role, v.base or ("(two versions)" if v.role == ENSEMBLE else "(outputs only)")),
+                *(v.adapter or "-", names.get(v.replica_of or "", "-")),
+            )
+            for v in versions
         ),
     )
+
+
+@models_app.command("replica")
+def models_replica(
+    name: str,
+    of: Annotated[str | None, typer.Argument(help="Version that it is the same model as.")] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Take the declaration back; name no second version.")] = False,
+) -> None:
+    """Declare that a version is the same model as another one, run again: what differs between them is noise."""
+    from muscle_core.actions.replicas import declare_replica, undo_replica
+
+    if undo == (of is not None):
+        raise ConfigError("name two versions to declare a replica, or one and --undo to take it back.")
+    if of is None:
+        print(f"{name} is no longer a replica of {', '.join(undo_replica(workspace_here(), name))}")
+    else:
+        print(f"runs of one model: {', '.join(declare_replica(workspace_here(), name, of))}")
 
 
 @models_app.command("round")

@@ -20,6 +20,13 @@ _SCORINGS = "Choices: sum or per_byte; math: flexible or strict; summarization: 
 ScoringOption = Annotated[str | None, typer.Option(help=f"How answers are judged. {_SCORINGS}")]
 EncoderOption = Annotated[str | None, typer.Option(help="Folder or hub id of the encoder of --scoring bertscore.")]
 SplitOption = Annotated[str, typer.Option(help="Split of the dataset.")]
+NoiseFromOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Borrow the noise floor of these versions, each run more than once: A,B or given repeatedly."),
+]
+MarginOption = Annotated[
+    float, typer.Option(help="Difference to the noise floor that counts as noise; 0.01 is 1 point.")
+]
 
 
 def workspace_here() -> Workspace:
@@ -77,6 +84,11 @@ def step_printer(every: int = 20) -> Callable[[dict[str, float]], None]:
             say(f"step {step['step']:,.0f} of {step['steps']:,.0f}: loss {step['loss']:.4f}{aligned}")
 
     return report
+
+
+def names_of(values: list[str] | None) -> list[str]:
+    """Names of a repeatable option that may also hold several, separated by commas."""
+    return [name.strip() for value in values or () for name in value.split(",") if name.strip()]
 
 
 def unescaped(template: str | None) -> str | None:

@@ -187,6 +187,7 @@ def _delete(kind: str, name: str, yes: bool, with_dependents: bool) -> None:
         ("goes with it", plan.along),
         ("depends on it", plan.dependents),
         ("stays, without its parent", [f"version {name!r}" for name in plan.unlinked]),
+        ("stays, as a replica of it no longer", [f"version {name!r}" for name in plan.replicas]),
         ("uses it", plan.users),
     ):
         for line in lines:

@@ -62,6 +62,8 @@ class ModelVersion(Table):
     adapter_fingerprint: Mapped[str | None] = mapped_column(String(64))
     tokenizer_fingerprint: Mapped[str | None] = mapped_column(String(64))
     parent_id: Mapped[str | None] = mapped_column(ForeignKey("model_versions.id"))
+    # The same model run again, by declaration; all others of a group name one of it here.
+    replica_of: Mapped[str | None] = mapped_column(ForeignKey("model_versions.id"))
     notes: Mapped[str] = mapped_column(Text, default="")
     made_by: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)

@@ -9,7 +9,8 @@ import streamlit as st
 
 from muscle_core.actions.compare import predictions_of, require_run
 from muscle_core.actions.datasets import load_samples
-from muscle_core.comparison import Comparison, compare
+from muscle_core.actions.noise import FloorRuns, floor_of_runs, floor_runs
+from muscle_core.comparison import Comparison, NoiseFloor, compare
 from muscle_core.store import Dataset, EvaluationRun, ModelVersion, Workspace
 from muscle_core.tasks import Sample
 
@@ -27,6 +28,13 @@ def _comparison(
 ) -> Comparison:
     old, new = (frame.reset_index(drop=True) for frame in _frames)
     return compare(old, new, task_kind=kind, old_name=names[0], new_name=names[1])
+
+
+@st.cache_resource(max_entries=16, show_spinner="Measuring the noise floor …")
+def _noise_floor(
+    home: str, ids: tuple[tuple[str, ...], ...], same_version: bool, _workspace: Workspace, _runs: FloorRuns
+) -> NoiseFloor | None:
+    return floor_of_runs(_workspace, _runs)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading samples …")
@@ -55,6 +63,18 @@ def comparison(workspace: Workspace, old: ModelVersion, new: ModelVersion, datas
     return _comparison(
         str(workspace.home), (runs[0].id, runs[1].id), (old.name, new.name), dataset.task_kind, (frames[0], frames[1])
     )
+
+
+def noise_floor(
+    workspace: Workspace, old: ModelVersion, new: ModelVersion, dataset: Dataset, split: str
+) -> NoiseFloor | None:
+    """Noise floor of a comparison; None where neither version was run twice.
+
+    Raises:
+        DataError: the runs share no sample.
+    """
+    runs = floor_runs(workspace, old, new, dataset, split)
+    return _noise_floor(str(workspace.home), runs.ids, runs.same_version, workspace, runs)
 
 
 def samples(workspace: Workspace, dataset: Dataset, split: str) -> dict[str, Sample]:

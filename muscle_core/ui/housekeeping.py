@@ -88,6 +88,7 @@ def _confirm(workspace: Workspace, kind: str, name: str, plan: Deletion) -> None
         ("Goes with it", plan.along),
         ("Depends on it", plan.dependents),
         ("Stays, without its parent", [f"version {child!r}" for child in plan.unlinked]),
+        ("Stays, as a replica of it no longer", [f"version {child!r}" for child in plan.replicas]),
         ("Uses it", plan.users),
     ):
         if lines:

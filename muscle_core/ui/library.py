@@ -111,6 +111,7 @@ def _version_row(version: ModelVersion, names: dict[str, str]) -> dict[str, Any]
         "name": version.name,
         "role": version.role,
         "parent": names.get(version.parent_id or "", "–"),
+        "replica of": names.get(version.replica_of or "", "–"),
         "parameters": f"{parameters:,}" if parameters else "–",
         "fingerprint": version.fingerprint[:12] if version.base else "–",
         "base": version.base or ("– (two versions)" if version.role == ENSEMBLE else "– (imported outputs only)"),

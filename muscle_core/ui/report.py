@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import pandas as pd
 import streamlit as st
 
-from muscle_core.comparison import Comparison
+from muscle_core.comparison import Comparison, Judgement, NoiseFloor
+from muscle_core.comparison.verdict import NO_FLOOR, NO_UPDATE, REGRESSION, TOO_FEW, WITHIN_NOISE, exact_range
 from muscle_core.figures import quadrant_matrix, rates_chart, score_change_histogram
 from muscle_core.store import Workspace
 from muscle_core.ui.frame import go, plain, wrapping_columns
@@ -31,6 +35,73 @@ def join_warnings(comparison: Comparison) -> None:
     lines = [f"{count:,} {what}" for count, what in left_out if count]
     if lines:
         st.warning(f"Not in the figures: {plain('; '.join(lines))}.", icon=":material/warning:")
+
+
+def judgement(judged: Judgement, noise: NoiseFloor | None) -> None:
+    """What the update is called, why, and the noise floor that this rests on."""
+    word, _, why = judged.sentence.partition(": ")
+    color, icon = _WORD_STYLE[judged.word]
+    with st.container(border=True, key="report_judgement"):
+        st.badge(word, icon=icon, color=color)
+        st.markdown(plain(why[:1].upper() + why[1:]))
+        if judged.word == NO_FLOOR:
+            st.caption(
+                "A noise floor needs two runs of one version: import a second run of it, or declare that another "
+                "version is the same model."
+            )
+        if noise is None:
+            return
+        if noise.graded_differently:
+            st.warning(
+                f"{noise.graded_differently:,} samples have the same answer in two runs, right in one and wrong in the "
+                "other: the runs were not graded by the same rule, and the floor holds that too.",
+                icon=":material/warning:",
+            )
+        with st.expander("The noise floor, run by run"):
+            st.dataframe(
+                _noise_rows(noise),
+                hide_index=True,
+                height="content",
+                key="report_noise",
+                alt="One row for each ordered pair of runs of one version, with its flips and interval",
+            )
+            st.caption(
+                f"Mean of {noise.pairs:,} ordered pairs on the {noise.n:,} samples that all runs answered; its interval "
+                "counts every sample once, since the pairs share their samples."
+            )
+
+
+_WORD_STYLE: dict[str, tuple[Literal["blue", "red", "green", "orange", "gray"], str]] = {
+    NO_UPDATE: ("blue", ":material/sync:"),
+    REGRESSION: ("red", ":material/trending_down:"),
+    WITHIN_NOISE: ("green", ":material/graphic_eq:"),
+    TOO_FEW: ("orange", ":material/hourglass_empty:"),
+    NO_FLOOR: ("gray", ":material/help:"),
+}
+
+
+def _noise_rows(noise: NoiseFloor) -> pd.DataFrame:
+    if noise.score is not None:
+        name = f"mean loss of {SCORE_NAMES.get(noise.score, noise.score)}"
+        return pd.DataFrame(
+            {
+                "first run": one.first,
+                "second run": one.second,
+                name: f"{one.rate.value:.4f}",
+                "95 % interval": f"{one.rate.low:.4f}–{one.rate.high:.4f}",
+            }
+            for one in noise.by_pair
+        )
+    return pd.DataFrame(
+        {
+            "first run": one.first,
+            "second run": one.second,
+            "right, then wrong": f"{round(one.rate.value * noise.n):,} of {noise.n:,}",
+            "share": percent(one.rate.value, 2),
+            "95 % interval": exact_range(one.rate.low, one.rate.high),
+        }
+        for one in noise.by_pair
+    )
 
 
 def _figure(
