@@ -85,6 +85,7 @@ def explain(
     *,
     near_tie: float = NEAR_TIE,
     unit: str = "nats",
+    flips_only: bool = False,
 ) -> pd.DataFrame:
     """The frame of `explained_samples` from what was read already.
 
@@ -95,8 +96,10 @@ def explain(
         samples: of the split, as `sample_table` returns them.
         near_tie: as of `explained_samples`.
         unit: of the margins; see `margin_unit`.
+        flips_only: return the negative flips alone.
     """
-    frame = comparison.samples.copy()
+    frame = comparison.samples
+    frame = frame[frame["quadrant"] == "Q4"].reset_index(drop=True) if flips_only else frame.copy()
     ids = pa.array(frame["sample_id"], pa.large_string())
     found = samples.take(_places(ids, samples["sample_id"]))
     frame["input"] = found["input"].to_pandas()

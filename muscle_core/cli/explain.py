@@ -116,6 +116,11 @@ def flips_command(
         raise ConfigError(f"the limit must be at least 1 sample, got {limit}.")
     options = EvaluationOptions(unescaped(template), chat, scoring, encoder)
     samples = explained_samples(workspace_here(), old, new, dataset, split=split, options=options, near_tie=near_tie)
+    if samples["quadrant"].isna().all():
+        raise ConfigError(
+            f"the answers to {dataset!r} are neither right nor wrong, so that none flips; "
+            "`slices` shows where their score fell."
+        )
     chosen = samples[samples["quadrant"] == quadrant]
     causes = cause_table(chosen)
     if cause:

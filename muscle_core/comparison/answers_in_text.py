@@ -10,6 +10,7 @@ import ast
 import operator
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from muscle_core.tasks.math import normalise_number
 
@@ -56,10 +57,13 @@ def markers_in(text: str) -> dict[str, str]:
 
 def numbers_in(text: str) -> list[str]:
     """All numbers of a text in canonical form, in their order."""
-    found = (
-        normalise_number(match.replace("$", "").replace("€", "").replace("£", "")) for match in _NUMBER.findall(text)
-    )
+    found = map(_canonical, _NUMBER.findall(text))
     return [number for number in found if number is not None]
+
+
+@lru_cache(maxsize=1 << 16)  # the same numbers come again and again, and a decimal takes microseconds
+def _canonical(number: str) -> str | None:
+    return normalise_number(number)
 
 
 def letter_in(text: str) -> str | None:

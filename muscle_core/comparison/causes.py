@@ -214,11 +214,11 @@ def format_changed(flip: Flip) -> str | None:
         return None
     marked = markers_in(flip.new_text)
     for name, tail in marked.items():
-        if _holds_gold(flip, tail):
+        if _holds_gold(flip, tail, anywhere=name == '"answer":'):
             return f"{name} {tail[:_SHOWN]}"
         if name == '"answer":' and tail[:1] in ("{", "["):
             return f"the marked answer is a structure: {name} {tail[:_SHOWN]}"
-    lost = [name for name in markers_in(flip.old_text) if name not in marked]
+    lost = [] if marked else list(markers_in(flip.old_text))
     last = last_sentence(flip.new_text)
     if lost and not flip.choices and _number(flip.gold) in numbers_in(last):
         return f"no {lost[0]} as before; the last sentence: {last[:_SHOWN]}"
@@ -350,10 +350,13 @@ def _number(text: str) -> str | None:
     return normalise_number(text)
 
 
-def _holds_gold(flip: Flip, tail: str) -> bool:
+def _holds_gold(flip: Flip, tail: str, *, anywhere: bool) -> bool:
+    """Whether what follows a mark begins with the right answer; in a field of JSON, all of it is the answer."""
     if not flip.choices:
-        gold = _number(flip.gold)
-        return gold in numbers_in(tail) if gold is not None else bool(flip.gold) and tail.startswith(flip.gold)
+        gold, numbers = _number(flip.gold), numbers_in(tail)
+        if gold is None:
+            return bool(flip.gold) and tail.startswith(flip.gold)
+        return gold in (numbers if anywhere else numbers[:1])
     if not flip.gold.isdecimal() or int(flip.gold) >= len(flip.choices):
         return False
     index = int(flip.gold)

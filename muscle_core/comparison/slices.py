@@ -3,7 +3,8 @@
 `slice_table` shows every slice by the columns named; `find_slices` searches combinations of conditions for the worst.
 Every p-value is one-sided (more negative flips than in the rest) and corrected by Benjamini and Hochberg for all
 slices that were tested, not only for those shown: among the slices with p_adjusted below 0.05, at most 5 % are expected
-to be chance. The search looks at the same samples that its figures are about: what it finds is a lead to be checked on others.
+to be chance. The search looks at the same samples that its figures are about: what it finds is a lead, to be checked on
+other samples.
 """
 
 from __future__ import annotations

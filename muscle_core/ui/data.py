@@ -9,6 +9,8 @@ import streamlit as st
 
 from muscle_core.actions.compare import predictions_of, require_run
 from muscle_core.actions.datasets import load_samples
+from muscle_core.actions.explain import answer_text as text_of_answer
+from muscle_core.actions.explain import explain, margin_unit, sample_table
 from muscle_core.actions.noise import FloorRuns, floor_of_runs, floor_runs
 from muscle_core.comparison import Comparison, NoiseFloor, compare
 from muscle_core.store import Dataset, EvaluationRun, ModelVersion, Workspace
@@ -40,6 +42,21 @@ def _noise_floor(
 @st.cache_resource(max_entries=8, show_spinner="Reading samples …")
 def _samples(home: str, dataset_id: str, split: str, _workspace: Workspace, _dataset: Dataset) -> dict[str, Sample]:
     return {sample.id: sample for sample in load_samples(_workspace, _dataset, split)}
+
+
+@st.cache_resource(max_entries=8, show_spinner="Looking for causes …")
+def _causes(
+    home: str,
+    runs: tuple[str, str],
+    _workspace: Workspace,
+    _dataset: Dataset,
+    _runs: list[EvaluationRun],
+    _comparison: Comparison,
+) -> pd.DataFrame:
+    old, new = (_predictions(home, run.id, _workspace, run).reset_index(drop=True) for run in _runs)
+    table = sample_table(_workspace, _dataset, _runs[0].split)
+    flips = explain(_comparison, old, new, table, unit=margin_unit(_runs), flips_only=True)
+    return flips.set_index("sample_id")[["cause", "cause_rule", "cause_evidence"]]
 
 
 def predictions(workspace: Workspace, version: ModelVersion, dataset: Dataset, split: str) -> pd.DataFrame:
@@ -82,10 +99,17 @@ def samples(workspace: Workspace, dataset: Dataset, split: str) -> dict[str, Sam
     return _samples(str(workspace.home), dataset.id, split, workspace, dataset)
 
 
+def causes(workspace: Workspace, old: ModelVersion, new: ModelVersion, dataset: Dataset, split: str) -> pd.DataFrame:
+    """Cause, rule and evidence of each negative flip of the newest runs of two versions, by sample id.
+
+    Raises:
+        StoreError: one was not evaluated there.
+    """
+    runs = [require_run(workspace, version, dataset, split) for version in (old, new)]
+    compared = comparison(workspace, old, new, dataset, split)
+    return _causes(str(workspace.home), (runs[0].id, runs[1].id), workspace, dataset, runs, compared)
+
+
 def answer_text(sample: Sample, prediction: Any) -> str:
     """A prediction as people read it: the choice's text, the number, or the text; "no answer" for none."""
-    if prediction is None or prediction is pd.NA or (isinstance(prediction, float) and pd.isna(prediction)):
-        return "(no answer found)"
-    if sample.choices and str(prediction).isdecimal() and int(prediction) < len(sample.choices):
-        return sample.choices[int(prediction)]
-    return str(prediction)
+    return text_of_answer(prediction, sample.choices)

@@ -17,6 +17,7 @@ from muscle_core.ui.url import forget, linked_select, publish, restore
 PAGE_SIZE = 25
 _LAST_VIEW = "_last_view_of_samples"
 SAMPLE_KEY = "sample"
+ALL_CAUSES = "all"
 _LABELS = {
     "Q4": "Q4 negative flips",
     "Q2": "Q2 positive flips",
@@ -49,6 +50,9 @@ def _build(home: str, key: tuple[str, ...], _workspace: Workspace, _chosen: Pick
     if chosen.compat is not None:
         other = data.predictions(_workspace, chosen.compat, chosen.dataset, chosen.split)["prediction"]
         table["compat_answer"] = [data.answer_text(s, other.get(s.id)) for s in known]
+    causes = data.causes(_workspace, chosen.old, chosen.new, chosen.dataset, chosen.split)
+    for column in ("cause", "cause_rule"):
+        table[column] = frame["sample_id"].map(causes[column])
     for column in frame.columns:
         if column.startswith("delta_"):
             table[column] = frame[column]
@@ -83,6 +87,11 @@ def show(chosen: Picks, comparison: Comparison, frame: pd.DataFrame) -> None:
         )
         publish("quadrant", picked)
         quadrants = _PARTS.get(picked, (picked,)) if picked else ()
+    if quadrants == ("Q4",):
+        frame_of_cause = _of_cause(frame)
+    else:
+        forget("cause")
+        frame_of_cause = frame
     left, right = st.columns([3, 2])
     with left:
         restore("search", "", lambda text: isinstance(text, str))
@@ -94,7 +103,7 @@ def show(chosen: Picks, comparison: Comparison, frame: pd.DataFrame) -> None:
         )
         publish("search", search)
     columns = [c for c in ("input", "gold", "old_answer", "new_answer", "compat_answer", "sample_id") if c in frame]
-    rows = filter_rows(frame, quadrants=quadrants, search=search or "", search_columns=columns)
+    rows = filter_rows(frame_of_cause, quadrants=quadrants, search=search or "", search_columns=columns)
     orders = _orders(frame)
     with right:
         order = linked_select("Sort by", list(orders), "sort")
@@ -102,7 +111,8 @@ def show(chosen: Picks, comparison: Comparison, frame: pd.DataFrame) -> None:
     if column is not None:
         rows = rows.sort_values(column, ascending=ascending, kind="stable")
     pages = page_count(len(rows), PAGE_SIZE)
-    view_now = (*quadrants, search, order)
+    cause = st.session_state.get("cause")
+    view_now = (*quadrants, search, order, cause)
     if st.session_state.setdefault(_LAST_VIEW, view_now) != view_now:
         st.session_state[_LAST_VIEW] = view_now
         forget("page")  # page 7 of another filter means nothing
@@ -116,7 +126,29 @@ def show(chosen: Picks, comparison: Comparison, frame: pd.DataFrame) -> None:
     if view.empty:
         st.info("No sample matches. Choose another quadrant or clear the search.", icon=":material/info:")
         return
-    _table(chosen, view, (*quadrants, search or "", order, str(page)))
+    _table(chosen, view, (*quadrants, search or "", order, str(cause), str(page)))
+
+
+def _of_cause(frame: pd.DataFrame) -> pd.DataFrame:
+    """Draw the filter of causes, with the rule of the one chosen; returns the rows of that cause."""
+    counts = frame["cause"].value_counts()
+    if counts.empty:
+        return frame
+    names = {ALL_CAUSES: f"all causes ({counts.sum():,})"} | {
+        str(cause): f"{cause} ({count:,})" for cause, count in counts.items()
+    }
+    picked = linked_select(
+        "Cause",
+        list(names),
+        "cause",
+        format_func=lambda cause: names[cause],
+        help="Found by rules over the two outputs: what can be seen in them, not why the model does it.",
+    )
+    if picked == ALL_CAUSES:
+        return frame
+    rows = frame[frame["cause"] == picked]
+    st.caption(f"Rule: {plain(str(rows['cause_rule'].iloc[0]))}")
+    return rows
 
 
 def _orders(frame: pd.DataFrame) -> dict[str, tuple[str | None, bool]]:
@@ -131,13 +163,15 @@ def _orders(frame: pd.DataFrame) -> dict[str, tuple[str | None, bool]]:
 
 def _table(chosen: Picks, view: pd.DataFrame, state: tuple[str, ...]) -> None:
     ids = list(view["sample_id"])
-    order = ["quadrant", "input", "gold", "old_answer", "new_answer", "compat_answer"]
+    order = ["quadrant", "cause", "input", "gold", "old_answer", "new_answer", "compat_answer"]
     order += [c for c in view.columns if c.startswith("delta_")] + ["new_margin", "sample_id"]
     shown = view[[c for c in order if c in view]].copy()
     long_answers = chosen.dataset.task_kind == "summarization"
     answer_width = 220 if long_answers else 110
     if shown["quadrant"].isna().all():
         shown = shown.drop(columns="quadrant")
+    if shown["cause"].isna().all():
+        shown = shown.drop(columns="cause")
     for column in ("input", "gold", "old_answer", "new_answer", "compat_answer"):
         if column in shown:
             shown[column] = shown[column].str.slice(0, data.PREVIEW_CHARACTERS)
@@ -160,6 +194,7 @@ def _table(chosen: Picks, view: pd.DataFrame, state: tuple[str, ...]) -> None:
         column_config={
             "sample_id": st.column_config.TextColumn("Sample", width=130),
             "quadrant": st.column_config.TextColumn("Quadrant", width=70),
+            "cause": st.column_config.TextColumn("Cause", width=130, help="Of a negative flip; the rule is below."),
             "input": st.column_config.TextColumn("Input", width=300 if long_answers else 420),
             "gold": st.column_config.TextColumn("Gold answer", width=answer_width),
             "old_answer": st.column_config.TextColumn("Old answer", width=answer_width),

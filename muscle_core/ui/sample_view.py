@@ -39,6 +39,7 @@ def show(workspace: Workspace, chosen: Picks, comparison: Comparison) -> None:
         return
     row = rows.iloc[0]
     _head(row)
+    _cause(workspace, chosen, identity)
     st.markdown("**Input**")
     with st.container(border=True):
         st.html(f'<div style="{_BOX}">{html.escape(sample.input)}</div>')
@@ -61,6 +62,17 @@ def _head(row: pd.Series) -> None:
         }
         text, color = names[quadrant]
         st.badge(f"{quadrant} · {text}", color=color)  # type: ignore[arg-type]
+
+
+def _cause(workspace: Workspace, chosen: Picks, identity: str) -> None:
+    """Why it flipped, by which rule, and what was seen."""
+    causes = data.causes(workspace, chosen.old, chosen.new, chosen.dataset, chosen.split)
+    if identity not in causes.index:
+        return
+    cause = causes.loc[identity]
+    seen = f" Seen here: {plain(cause['cause_evidence'])}" if cause["cause_evidence"] else ""
+    st.markdown(f"**Cause: {plain(cause['cause'])}**")
+    st.caption(f"Rule: {plain(cause['cause_rule'])}{seen}")
 
 
 def _answers(workspace: Workspace, chosen: Picks, sample: Sample) -> None:
