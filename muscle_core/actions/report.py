@@ -19,11 +19,10 @@ from muscle_core.actions.compare import (
     trained_variants,
 )
 from muscle_core.actions.explain import METADATA, explain, margin_unit, sample_table, slice_columns, with_topics
-from muscle_core.actions.noise import noise_floor_of
+from muscle_core.actions.noise import judge_update
 from muscle_core.actions.over_seeds import compare_over_seeds
 from muscle_core.comparison import Comparison, compare, compare_strategies
 from muscle_core.comparison.slices import find_slices, slice_table
-from muscle_core.comparison.verdict import judge
 from muscle_core.errors import ConfigError
 from muscle_core.paths import local_path, reason
 from muscle_core.report import (
@@ -167,21 +166,23 @@ def gather_report(
     check_split(dataset, split)
     runs = [require_run(workspace, version, dataset, split) for version in versions]
     frames = [predictions_of(workspace, run) for run in runs]
-    comparison = _compared(frames[0], frames[1], dataset, versions[0], versions[1])
+    comparison, noise, judgement = judge_update(workspace, old_name, new_name, dataset_name, split=split)
     unit = margin_unit(runs[:2])
     samples = explain(comparison, frames[0], frames[1], sample_table(workspace, dataset, split), unit=unit)
-    noise = noise_floor_of(workspace, old_name, new_name, dataset_name, split=split)
     over_seeds = variants = effect = None
     if compat is None:
         over_seeds, variants = _trained(workspace, versions[0], versions[1], dataset, split)
     else:
         variants = _beside(workspace, versions, frames, dataset, split)
-        effect = _effect(comparison, _compared(frames[0], frames[2], dataset, versions[0], versions[2]), frames[2])
+        repaired = compare(
+            frames[0], frames[2], task_kind=dataset.task_kind, old_name=old_name, new_name=versions[2].name
+        )
+        effect = _effect(comparison, repaired, frames[2])
     arguments = [old_name, new_name, "--dataset", dataset_name, "--split", split, "--flips", str(flips)]
     arguments += [] if compat is None else ["--compat", compat]
     return ReportData(
         comparison=comparison,
-        judgement=judge(comparison, noise),
+        judgement=judgement,
         provenance=Provenance(
             versions=_version_facts(workspace, versions),
             dataset=DatasetFacts(dataset.name, split, dataset.splits[split], dataset.task_kind, dataset.fingerprint),
@@ -200,12 +201,6 @@ def gather_report(
         compat=effect,
         flips=flips,
     )
-
-
-def _compared(
-    old: pd.DataFrame, new: pd.DataFrame, dataset: Dataset, old_version: ModelVersion, new_version: ModelVersion
-) -> Comparison:
-    return compare(old, new, task_kind=dataset.task_kind, old_name=old_version.name, new_name=new_version.name)
 
 
 def _trained(

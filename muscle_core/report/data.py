@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from muscle_core.comparison.comparison import Comparison
-
-if TYPE_CHECKING:
-    from muscle_core.comparison.noise import NoiseFloor
-    from muscle_core.comparison.verdict import Judgement
+from muscle_core.comparison.noise import NoiseFloor
+from muscle_core.comparison.verdict import Judgement
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from muscle_core.comparison.verdict import SIGNIFICANCE_LEVEL, percent, percent_range
+from muscle_core.comparison.verdict import SIGNIFICANCE_LEVEL, floor_text, verdict
 from muscle_core.errors import ConfigError
 from muscle_core.report import charts, tables
 from muscle_core.report.data import ReportData, Slices
@@ -24,6 +24,7 @@ from muscle_core.report.text import one_line, visible
 THEMES = ("auto", "light", "dark")
 MOST_FLIPS = 500
 MOST_SLICES = 10
+MOST_PAIRS = 12
 
 
 def render_report(data: ReportData, *, theme: str = "auto") -> str:
@@ -95,6 +96,10 @@ def _values(data: ReportData) -> dict[str, Any]:
         "score_name": None if comparison.score is None else tables.score_name(comparison.score),
         "left_out": [f"{count:,} {what}" for count, what in left_out if count],
         "noise": data.noise,
+        "floor": None if data.noise is None else _sentence(floor_text(data.noise)),
+        "runs": None if data.noise is None else tables.noise_table(data.noise, MOST_PAIRS),
+        "verdict": verdict(comparison),
+        "why": _sentence(data.judgement.sentence.removeprefix(f"{data.judgement.word}: ")),
         "repairs": _repairs(data),
         "slices": _slices(data),
         "searched": _searched(data),
@@ -107,6 +112,11 @@ def _values(data: ReportData) -> dict[str, Any]:
         "limits": {"input": LONGEST_INPUT, "answer": LONGEST_ANSWER, "level": SIGNIFICANCE_LEVEL},
         "title": f"{comparison.old_name} → {comparison.new_name}",
     }
+
+
+def _sentence(text: str) -> str:
+    """A text with a capital in front and a full stop behind."""
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
 
 
 def _repairs(data: ReportData) -> list[tables.Table]:
@@ -177,9 +187,7 @@ def _environment() -> Environment:
         "visible": visible,
         "line": one_line,
         "tight": lambda text: text.replace(" %", "\u00a0%").replace("–", "\u2060–\u2060"),
-        "percent": percent,
         "moment": _moment,
-        "range": lambda pair: percent_range(*pair),
     }
     return environment
 

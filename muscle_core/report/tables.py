@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from muscle_core.comparison.comparison import Comparison
-from muscle_core.comparison.verdict import p_text, percent, percent_range, share
+from muscle_core.comparison.noise import NoiseFloor
+from muscle_core.comparison.verdict import exact_percent, exact_range, p_text, percent, percent_range, share
 from muscle_core.metrics.continuous import ScoreChange
 from muscle_core.metrics.rates import Interval, Rate, rate
 from muscle_core.report.text import one_line, score_name
@@ -281,6 +282,29 @@ def slices_table(frame: pd.DataFrame, caption: str, level: float) -> Table:
     clear = frozenset(number for number, p in enumerate(frame["p_adjusted"]) if p < level)
     shaded = f"; shaded: corrected p below {level:g}" if clear else ""
     return Table(caption + shaded, columns, "lrrrr", rows, clear)
+
+
+def noise_table(noise: NoiseFloor, most: int) -> Table:
+    """Return the flips (or the loss of a score) between runs of one version, pair by pair.
+
+    Args:
+        noise: the noise floor.
+        most: pairs to show.
+    """
+    rows = []
+    for pair in noise.by_pair[:most]:
+        if isinstance(pair.rate, Rate):
+            figures = (Cell(share(pair.rate)), Cell(exact_percent(pair.rate.value)))
+            interval = exact_range(pair.rate.low, pair.rate.high)
+        else:
+            figures = (Cell(f"{noise.n:,}"), Cell(f"{pair.rate.value:.4f}"))
+            interval = f"{pair.rate.low:.4f}–{pair.rate.high:.4f}"
+        rows.append((Cell(one_line(f"{pair.first} → {pair.second}")), *figures, Cell(interval)))
+    more = f", the first {most} of {len(noise.by_pair):,}" if len(noise.by_pair) > most else ""
+    caption = f"Runs of one version against one another{more}"
+    if noise.score is None:
+        return Table(caption, ("pair of runs", "negative flips", "NFR", "95 % interval"), "lrrr", rows)
+    return Table(caption, ("pair of runs", "samples", "mean loss", "95 % interval"), "lrrr", rows)
 
 
 def causes_table(flips: pd.DataFrame) -> Table:
