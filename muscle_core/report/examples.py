@@ -11,8 +11,8 @@ from muscle_core.report.data import ReportData
 from muscle_core.report.telling import Telling
 from muscle_core.report.text import Piece, one_line, score_name, shortened, word_diff
 
-LONGEST_INPUT = 1200
-LONGEST_ANSWER = 900
+LONGEST_INPUT = 1000
+LONGEST_ANSWER = 700
 MOST_CHOICES = 12
 MOST_FIELDS = 8
 NO_ANSWER = "(no answer found)"
@@ -113,12 +113,12 @@ def _example(
         number=number,
         sample_id=one_line(row["sample_id"]),
         cause=one_line(row["cause"]) if _text(row.get("cause")) else "",
-        cause_rule=one_line(row["cause_rule"]) if _text(row.get("cause_rule")) else "",
+        cause_rule=one_line(row["cause_rule"], 500) if _text(row.get("cause_rule")) else "",
         seen=one_line(row["cause_evidence"], 300) if _text(row.get("cause_evidence")) else "",
         lost=f"{telling.loss_name} {lost:.3f}" if telling.loss_name and not pd.isna(lost) else "",
         input=shortened(_text(row.get("input")), LONGEST_INPUT),
         gold=shortened(gold, LONGEST_ANSWER),
-        solution=[] if target in ("", gold) else shortened(target, LONGEST_ANSWER),
+        solution=[] if target.removeprefix("####").strip() in ("", gold) else shortened(target, LONGEST_ANSWER),
         choices=_choices(row, choices, other),
         more_choices=max(0, len(choices) - MOST_CHOICES),
         answers=answers,

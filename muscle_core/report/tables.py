@@ -323,7 +323,7 @@ def causes_table(flips: pd.DataFrame) -> Table:
         rule = rules.get(name)
         rows.append(
             (
-                Cell(one_line(name), one_line(rule) if isinstance(rule, str) else ""),
+                Cell(one_line(name), one_line(rule, 500) if isinstance(rule, str) else ""),
                 Cell(share(of)),
                 Cell(percent(of.value), f"[{percent_range(of.low, of.high)}]", of.value),
             )

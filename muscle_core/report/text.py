@@ -18,6 +18,7 @@ _UNSAFE = re.compile(
     "\U000e0000-\U000e007f]"
 )
 _WORDS = re.compile(r"\s*\S+|\s+$")
+LEAST_ALIKE = 0.25  # share of words in common below which a word diff would mark nearly everything
 HEAD_SHARE = 2 / 3  # of what is shown of a long text; the rest shows its end, where answers often stand
 
 
@@ -71,7 +72,7 @@ def shortened(text: object, longest: int) -> list[Piece]:
 def word_diff(old: object, new: object, longest: int) -> tuple[list[Piece], list[Piece]]:
     """Return two texts as pieces; words of one that the other does not have at that place are "changed".
 
-    Only what is shown of the texts is compared.
+    Only what is shown of the texts is compared. Where hardly any word agrees, none is marked.
 
     Args:
         old: first text.
@@ -82,7 +83,10 @@ def word_diff(old: object, new: object, longest: int) -> tuple[list[Piece], list
     keys = [[(piece.text.strip(), piece.kind) for piece in tokens] for tokens in (first, second)]
     before: list[Piece] = []
     after: list[Piece] = []
-    for operation, a, b, c, d in SequenceMatcher(a=keys[0], b=keys[1], autojunk=False).get_opcodes():
+    matcher = SequenceMatcher(a=keys[0], b=keys[1], autojunk=False)
+    if matcher.ratio() < LEAST_ALIKE:
+        return _merged(first), _merged(second)
+    for operation, a, b, c, d in matcher.get_opcodes():
         same = operation == "equal"
         before += first[a:b] if same else _changed(first[a:b])
         after += second[c:d] if same else _changed(second[c:d])
