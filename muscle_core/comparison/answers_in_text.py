@@ -55,6 +55,13 @@ def markers_in(text: str) -> dict[str, str]:
     return found
 
 
+def without_marked(text: str) -> str:
+    """A text without its marked answers: what is left is the way to them."""
+    for pattern in _MARKERS.values():
+        text = pattern.sub(" ", text)
+    return text
+
+
 def numbers_in(text: str) -> list[str]:
     """All numbers of a text in canonical form, in their order."""
     found = map(_canonical, _NUMBER.findall(text))
@@ -137,18 +144,16 @@ def _without_tail(expression: str) -> str:
 
 
 def _differ(left: str, right: str) -> bool:
-    values = []
+    values: list[set[float]] = []
     for side in (left, right):
         # "50 % - 25 % = 25 %" holds with the signs and without; "32 / 96 * 100 = 33.33 %" only without.
         readings = {_value(re.sub(r"(\d)\s*%", r"\1/100", side)), _value(side.replace("%", ""))}
         if None in readings:
             return False
-        values.append(readings)
+        values.append({value for value in readings if value is not None})
     slack = max(_unit(left), _unit(right))
     rough = 0.002 if "." in left + right else 0.0
-    return all(
-        abs(a - b) > max(slack, rough * max(abs(a), abs(b))) for a in values[0] for b in values[1] if a is not None
-    )
+    return all(abs(a - b) > max(slack, rough * max(abs(a), abs(b))) for a in values[0] for b in values[1])
 
 
 def _unit(side: str) -> float:

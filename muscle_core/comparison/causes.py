@@ -21,6 +21,7 @@ from muscle_core.comparison.answers_in_text import (
     markers_in,
     numbers_in,
     steps_of,
+    without_marked,
     words_of,
 )
 from muscle_core.comparison.answers_in_text import overlap as overlap_of
@@ -94,6 +95,12 @@ def rules(near_tie: float = NEAR_TIE, similarity: float = SIMILARITY, unit: str 
             "The right number is the result of a step of the new output (it follows an equals sign, and the question "
             "does not hold it), but the output goes on to another one.",
             _each(went_past),
+        ),
+        Rule(
+            "answer not worked out",
+            "The number taken as the answer stands in the new output only where the answer is marked, not in its "
+            "steps; that of the old output stood in its steps too.",
+            _each(not_worked_out),
         ),
         Rule(
             "different reasoning",
@@ -242,6 +249,16 @@ def went_past(flip: Flip) -> str | None:
         if numbers_in(result)[:1] == [gold] and result.lstrip("$€£")[:1].isdigit():
             return f"= {result.splitlines()[0][:_SHOWN]}"
     return None
+
+
+def not_worked_out(flip: Flip) -> str | None:
+    """The steps do not lead to the answer. Does not tell whether they would have led to the right one."""
+    new, old = (_number(text or "") for text in (flip.new_prediction, flip.old_prediction))
+    if not new or flip.choices or not markers_in(flip.new_text) or new in numbers_in(without_marked(flip.new_text)):
+        return None
+    if not old or old not in numbers_in(without_marked(flip.old_text)):
+        return None
+    return f"{new} is in no step"
 
 
 # ------------------------------------------------------------------------------------------------ all flips at once

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from muscle_core.errors import DataError
 from muscle_core.metrics.rates import check_confidence
@@ -145,29 +145,28 @@ def wilson(count: Floats, n: Floats, confidence: float) -> tuple[Floats, Floats]
     return low, np.where(count == n, 1.0, np.minimum(1.0, center + half))
 
 
-def hypergeometric_tail(count: Floats, drawn: Floats, marked: Floats, size: Floats) -> Floats:
+def hypergeometric_tail(count: ArrayLike, drawn: ArrayLike, marked: ArrayLike, size: ArrayLike) -> Floats:
     """P(X >= count) for X marked ones among `drawn` of `size` samples: Fisher's exact test "greater", many at once.
 
     scipy.stats.hypergeom.sf gives the same one by one, in about 200 microseconds each; a search tests 20,000.
     """
     from scipy.special import gammaln
 
-    count, drawn, marked, size = (
-        np.asarray(a, dtype=np.float64) for a in np.broadcast_arrays(count, drawn, marked, size)
-    )
-    lowest, highest = np.maximum(0.0, drawn + marked - size), np.minimum(drawn, marked)
+    arrays = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in (count, drawn, marked, size)))
+    found, sample, good, whole = arrays
+    lowest, highest = np.maximum(0.0, sample + good - whole), np.minimum(sample, good)
 
     def log_choose(n: Floats, k: Floats) -> Floats:
         return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
 
     # The shorter way to sum: upwards from the count where it lies above the mean, else one minus the way down.
-    upwards = count > drawn * marked / np.maximum(size, 1.0)
-    start = np.clip(np.where(upwards, count, count - 1.0), lowest, highest)
-    term = np.exp(log_choose(marked, start) + log_choose(size - marked, drawn - start) - log_choose(size, drawn))
+    upwards = found > sample * good / np.maximum(whole, 1.0)
+    start = np.clip(np.where(upwards, found, found - 1.0), lowest, highest)
+    term = np.exp(log_choose(good, start) + log_choose(whole - good, sample - start) - log_choose(whole, sample))
     total, at, active = term.copy(), start.copy(), np.arange(term.size)
     while active.size:
         j, up = at[active], upwards[active]
-        d, m, s = drawn[active], marked[active], size[active]
+        d, m, s = sample[active], good[active], whole[active]
         rise = (d - j) * (m - j) / ((j + 1.0) * (s - d - m + j + 1.0))
         with np.errstate(divide="ignore", invalid="ignore"):
             fall = j * (s - d - m + j) / ((d - j + 1.0) * (m - j + 1.0))
@@ -177,7 +176,7 @@ def hypergeometric_tail(count: Floats, drawn: Floats, marked: Floats, size: Floa
         at[active] += np.where(up, 1.0, -1.0)
         active = active[term[active] > total[active] * 1e-17]
     p = np.where(upwards, total, 1.0 - total)
-    p = np.where(count <= lowest, 1.0, np.where(count > highest, 0.0, p))
+    p = np.where(found <= lowest, 1.0, np.where(found > highest, 0.0, p))
     return np.clip(p, 0.0, 1.0)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -61,14 +61,15 @@ def slice_table(
     outcome, keep = outcome_of(samples, score)
     read, left_out = read_columns(samples, columns, keep, minimum)
     rows: list[tuple[str, str]] = []
-    sizes, sums = [np.zeros(0)], [np.zeros((len(outcome.weights), 0))]
+    sizes: list[Floats] = [np.zeros(0)]
+    sums: list[Floats] = [np.zeros((len(outcome.weights), 0))]
     for column in read:
         counts = np.bincount(column.codes, minlength=len(column.values)).astype(np.float64)
         large = np.flatnonzero(counts >= minimum)
         totals = [np.bincount(column.codes, weights=w, minlength=len(column.values)) for w in outcome.weights]
         rows += [(column.name, column.values[place]) for place in large]
         sizes.append(counts[large])
-        sums.append(np.stack(totals)[:, large])
+        sums.append(np.stack(totals)[:, large].astype(np.float64))
         if (small := small_values(column, minimum)) is not None:
             left_out.append(small)
     n, added = np.concatenate(sizes), np.concatenate(sums, axis=1)
@@ -206,13 +207,13 @@ def _all_combinations(items: _Items, outcome: Outcome, depth: int, minimum: int)
                     found[combination] = (n, sums)
     kept = [
         combination
-        for combination, (n, _) in found.items()
-        if n >= minimum and all(found[parent][0] > n for parent in _parents(combination))
+        for combination, (size, _) in found.items()
+        if size >= minimum and all(found[parent][0] > size for parent in _parents(combination))
     ]
-    n = np.array([found[combination][0] for combination in kept], dtype=np.float64)
+    sizes = np.array([found[combination][0] for combination in kept], dtype=np.float64)
     quantities = len(outcome.weights)
     sums = np.array([found[combination][1] for combination in kept], dtype=np.float64).reshape(len(kept), quantities)
-    return _Tested(kept, n, np.ascontiguousarray(sums.T))
+    return _Tested(kept, sizes, np.ascontiguousarray(sums.T))
 
 
 def _singles_and_pairs(
@@ -238,8 +239,7 @@ def _singles_and_pairs(
 def _products(met: NDArray[np.bool_], outcome: Outcome, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """How many samples meet both of two items, and the sums of the weights over them, for all pairs at once."""
     # Whole numbers up to 2**24 are exact in single precision, which is twice as fast.
-    exact = np.float32 if len(met) < 2**24 else np.float64
-    plain = met.astype(exact)
+    plain: NDArray[Any] = met.astype(np.float32 if len(met) < 2**24 else np.float64)
     counts = (plain.T @ plain).astype(np.float64)
     weights = outcome.weights[:, rows]
     if outcome.kind == "flips":

@@ -178,6 +178,9 @@ def test_causes_of_the_real_llama_update(workspace: Workspace, real_data: Path) 
     # The right number, and then one step too many; in 353 and 916 by chance.
     passed = {"352", "353", "529", "547", "602", "830", "916", "1203"}
     assert set(cause.index[cause == "went past the answer"]) == passed
+    # The steps are described, and the answer comes from nowhere.
+    nowhere = {"119", "400", "477", "488", "656", "695", "885", "1059", "1086", "1108", "1253"}
+    assert set(cause.index[cause == "answer not worked out"]) == nowhere
 
 
 @pytest.mark.real

@@ -23,7 +23,7 @@ def flip(**known: object) -> dict[str, object]:
         "old_prediction": "8",
         "new_prediction": "9",
         "old_output": "3 + 5 = 8\n#### 8",
-        "new_output": "Counting them all gives\n#### 9",
+        "new_output": "Counting them all gives 9\n#### 9",
         "new_finish_reason": "stop",
     }
     return row | known
@@ -46,20 +46,23 @@ def cause_of(**row: object) -> str:
         (flip(new_output='{"reasoning": "3 and', new_finish_reason="imported", new_prediction="3"), "truncated"),
         # The end was reached, or the answer was given before the limit: not the cause.
         (flip(new_output='{"reasoning": "3 and', new_finish_reason="stop", new_prediction=None), "no answer extracted"),
-        (flip(new_output="#### 9\nQuestion: What", new_finish_reason="length"), "different reasoning"),
+        (flip(new_output="9\n#### 9\nQuestion: What", new_finish_reason="length"), "different reasoning"),
         (flip(new_output="The answer is 8 (in 2 kinds).", new_prediction="2"), "format changed"),
         (flip(new_output="So he has 8 animals of 2 kinds.", new_prediction="2"), "format changed"),
         (flip(new_output='{"answer": "9, 8"}'), "format changed"),
-        (flip(new_output="The answer is 9, since 8 is one short."), "different reasoning"),
+        (flip(new_output="It is 9. The answer is 9, since 8 is one short."), "different reasoning"),
         (flip(new_output='{"answer": {"cats": 3, "dogs": 5}}', new_prediction="5"), "format changed"),
         # Without a mark in the old output, the last sentence proves nothing.
         (flip(old_output="3 + 5 = 8", new_output="Of 8 he has 2.", new_prediction="2"), "different reasoning"),
         (flip(new_output="I do not know.", new_prediction=None), "no answer extracted"),
         (flip(new_output="3 + 5 = 9\n#### 9"), "wrong calculation"),
         (flip(new_output="3 + 5 = 8, and the owner makes 9\n#### 9"), "went past the answer"),
+        (flip(new_output="We count all of them.\n#### 9"), "answer not worked out"),
+        # Nor did the old one work it out: no change.
+        (flip(old_output="7, 6\n#### 8", new_output="7, 6, 5\n#### 9"), "other"),
         # 8 is in the question: that it occurs says nothing.
         (
-            flip(input="8 cats", gold="8", old_output="7 is 6", new_output="2 * 4 = 8, then 7\n#### 9"),
+            flip(input="8 cats", gold="8", old_output="7 is 6", new_output="2 * 4 = 8, then 7 and 9\n#### 9"),
             "different reasoning",
         ),
         (flip(old_output="7, 6\n#### 8", new_output="7, 6\n#### 9"), "other"),
