@@ -174,10 +174,13 @@ def _runs_of_family(
     workspace: Workspace, version: ModelVersion, dataset: Dataset, split: str, options: EvaluationOptions | None
 ) -> dict[str, EvaluationRun]:
     found: dict[str, EvaluationRun] = {}
-    for member in replicas_of(workspace, version):
+    judged: bool | None = None  # right or wrong, or a score: what the first version's run has
+    members = replicas_of(workspace, version)
+    for member in sorted(members, key=lambda one: one.id != version.id):
         first = latest_run(workspace, member, dataset, split, options)
-        if first is None:
+        if first is None or judged not in (None, "accuracy" in first.summary):
             continue
+        judged = "accuracy" in first.summary
         alike = [run for run in runs_of(workspace, member, dataset, split) if _asked(run) == _asked(first)]
         found |= {f"{member.name} (run {run.id[:8]})" if len(alike) > 1 else member.name: run for run in alike}
     return found
@@ -185,7 +188,7 @@ def _runs_of_family(
 
 def _asked(run: EvaluationRun) -> tuple[object, ...]:
     """What must agree for two runs of a version to differ by noise only."""
-    return run.template, run.decoding, run.origin, run.row_limit
+    return run.template, run.decoding, run.origin, run.row_limit, "accuracy" in run.summary
 
 
 def _read(workspace: Workspace, run: EvaluationRun) -> pd.DataFrame:

@@ -29,18 +29,21 @@ class Judgement(NamedTuple):
     Attributes:
         word: one of `WORDS`.
         sentence: the word and why, with every count and interval that it rests on.
+        reasons: the parts of the sentence after the word, for lists.
         difference: NFR (or mean regression of a score) minus noise floor, where there is a floor.
         margin: the difference that was taken for noise.
     """
 
     word: str
     sentence: str
+    reasons: tuple[str, ...] = ()
     difference: FloorDifference | None = None
     margin: float = MARGIN
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields for JSON."""
-        return {**self._asdict(), "difference": None if self.difference is None else self.difference.as_dict()}
+        difference = None if self.difference is None else self.difference.as_dict()
+        return {"word": self.word, "sentence": self.sentence, "difference": difference, "margin": self.margin}
 
 
 def verdict(comparison: Comparison, noise: NoiseFloor | None = None) -> str:
@@ -93,14 +96,14 @@ def judge(
         raise DataError("there is neither a right or wrong nor a score to judge this update by")
     flips = _what_failed(comparison)
     if same_version or (noise is not None and noise.same_version):
-        return Judgement(NO_UPDATE, f"{NO_UPDATE}: {_between_runs(comparison)}.", None, margin)
+        return _judgement(NO_UPDATE, _between_runs(comparison), None, margin)
     difference = None if noise is None else above_floor(comparison, noise)
-    against = "" if noise is None else f"; {floor_text(noise)}"
+    against = [] if noise is None else [floor_text(noise)]
     fall = _fall(comparison)
     if fall is not None:
-        return Judgement(REGRESSION, f"{REGRESSION}: {fall}; {flips}{against}.", difference, margin)
+        return _judgement(REGRESSION, [fall, flips, *against], difference, margin)
     if difference is None:
-        return Judgement(NO_FLOOR, f"{NO_FLOOR}: {flips}; {_without_floor(comparison)}.", None, margin)
+        return _judgement(NO_FLOOR, [flips, _without_floor(comparison)], None, margin)
     few = comparison.counts is None and difference.n < _LEAST_SCORES
     if difference.low > 0 and not few:
         word, meaning = REGRESSION, "more than between runs of one version"
@@ -108,7 +111,11 @@ def judge(
         word, meaning = WITHIN_NOISE, f"less than the {_amount(comparison, margin)} that would count"
     else:
         word, meaning = TOO_FEW, "so that these samples cannot tell an effect from noise"
-    return Judgement(word, f"{word}: {flips}{against}; {_gap(comparison, difference)}, {meaning}.", difference, margin)
+    return _judgement(word, [flips, *against, f"{_gap(comparison, difference)}, {meaning}"], difference, margin)
+
+
+def _judgement(word: str, reasons: list[str], difference: FloorDifference | None, margin: float) -> Judgement:
+    return Judgement(word, f"{word}: {'; '.join(reasons)}.", tuple(reasons), difference, margin)
 
 
 def floor_text(noise: NoiseFloor) -> str:
@@ -141,22 +148,23 @@ def _what_failed(comparison: Comparison) -> str:
     )
 
 
-def _between_runs(comparison: Comparison) -> str:
+def _between_runs(comparison: Comparison) -> list[str]:
     pair = f"{comparison.old_name} and {comparison.new_name}"
     if comparison.counts is None:
-        return f"{_what_failed(comparison)}, between two runs of the same version"
+        return [f"{_what_failed(comparison)}, between two runs of the same version"]
     nfr, p = comparison.nfr, comparison.mcnemar_p
     assert nfr is not None
     assert p is not None
-    text = (
+    reasons = [
         f"{exact_percent(nfr.value)} ({share(nfr)}; 95 % interval {exact_range(nfr.low, nfr.high)}) flip between two "
         f"runs of the same version, {pair}"
-    )
+    ]
     if p < SIGNIFICANCE_LEVEL:
-        text += (
-            f"; yet their accuracies differ by more than chance (exact McNemar {p_text(p)}): they may not be the same"
+        reasons.append(
+            f"yet their accuracies differ by more than chance (exact McNemar {p_text(p)}), so they may not be the same "
+            "model"
         )
-    return text
+    return reasons
 
 
 def _fall(comparison: Comparison) -> str | None:

@@ -39,16 +39,11 @@ def join_warnings(comparison: Comparison) -> None:
 
 def judgement(judged: Judgement, noise: NoiseFloor | None) -> None:
     """What the update is called, why, and the noise floor that this rests on."""
-    word, _, why = judged.sentence.partition(": ")
     color, icon = _WORD_STYLE[judged.word]
     with st.container(border=True, key="report_judgement"):
-        st.badge(word, icon=icon, color=color)
-        st.markdown(plain(why[:1].upper() + why[1:]))
-        if judged.word == NO_FLOOR:
-            st.caption(
-                "A noise floor needs two runs of one version: import a second run of it, or declare that another "
-                "version is the same model."
-            )
+        st.badge(judged.word, icon=icon, color=color)
+        reasons = [plain(reason[:1].upper() + reason[1:]).replace(" %", "\u00a0%") + "." for reason in judged.reasons]
+        st.markdown(reasons[0] if len(reasons) == 1 else "\n".join(f"- {reason}" for reason in reasons))
         if noise is None:
             return
         if noise.graded_differently:
@@ -66,8 +61,8 @@ def judgement(judged: Judgement, noise: NoiseFloor | None) -> None:
                 alt="One row for each ordered pair of runs of one version, with its flips and interval",
             )
             st.caption(
-                f"Mean of {noise.pairs:,} ordered pairs on the {noise.n:,} samples that all runs answered; its interval "
-                "counts every sample once, since the pairs share their samples."
+                f"The floor is the mean of these {noise.pairs:,} ordered pairs on the {noise.n:,} samples that all "
+                "runs answered; its interval counts every sample once, since the pairs share their samples."
             )
 
 
