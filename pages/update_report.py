@@ -5,6 +5,7 @@ from muscle_core.ui.frame import enter
 enter("update_report")
 
 import json
+from functools import partial
 
 import streamlit as st
 
@@ -63,7 +64,7 @@ middle.download_button(
 )
 right.download_button(
     "Report (HTML)",
-    lambda: report.report_page(home, chosen),
+    partial(report.report_page, home, chosen),
     file_name=f"{chosen.old.name}-to-{chosen.new.name}-{chosen.dataset.name}.html",
     mime="text/html",
     icon=":material/download:",

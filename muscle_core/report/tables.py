@@ -47,7 +47,7 @@ class Table(NamedTuple):
     caption: str
     columns: tuple[str, ...]
     align: str
-    rows: list[tuple[Cell, ...]]
+    rows: Sequence[tuple[Cell, ...]]
     marked: frozenset[int] = frozenset()
 
 

@@ -22,7 +22,17 @@ def test_no_acting_character_is_left_and_every_other_stays(text: str) -> None:
     shown = visible(text)
     for character in shown:
         assert unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp") or character in "\n\t"
-        assert unicodedata.bidirectional(character) not in {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+        assert unicodedata.bidirectional(character) not in {
+            "LRE",
+            "RLE",
+            "LRO",
+            "RLO",
+            "PDF",
+            "LRI",
+            "RLI",
+            "FSI",
+            "PDI",
+        }
     harmless = [c for c in text if unicodedata.category(c) not in ("Cc", "Cs", "Zl", "Zp", "Cf", "Cn")]
     assert [c for c in re.sub(r"\[U\+[0-9A-F]{4,6}\]", "", shown) if c in harmless] == harmless or "[" in text
 
