@@ -31,6 +31,8 @@ class Chart(NamedTuple):
 
 
 def _chart(key: str, alt: str, caption: str, figure: go.Figure) -> Chart:
+    # Streamlit makes its own template the default of its process; a report looks the same wherever it was made.
+    figure.update_layout(template="plotly")
     content = json.loads(figure.to_json())
     return Chart(key, alt, caption, int(figure.layout.height), {"data": content["data"], "layout": content["layout"]})
 

@@ -12,7 +12,8 @@ from muscle_core.report.telling import Telling
 from muscle_core.report.text import Piece, one_line, score_name, shortened, word_diff
 
 LONGEST_INPUT = 1000
-LONGEST_ANSWER = 700
+LONGEST_ANSWER = 720
+SHORT_GOLD = 60
 MOST_CHOICES = 12
 MOST_FIELDS = 8
 NO_ANSWER = "(no answer found)"
@@ -56,6 +57,7 @@ class Example(NamedTuple):
     lost: str
     input: list[Piece]
     gold: list[Piece]
+    short_gold: bool
     solution: list[Piece]
     choices: list[Choice]
     more_choices: int
@@ -118,6 +120,7 @@ def _example(
         lost=f"{telling.loss_name} {lost:.3f}" if telling.loss_name and not pd.isna(lost) else "",
         input=shortened(_text(row.get("input")), LONGEST_INPUT),
         gold=shortened(gold, LONGEST_ANSWER),
+        short_gold=len(gold) <= SHORT_GOLD and "\n" not in gold,
         solution=[] if target.removeprefix("####").strip() in ("", gold) else shortened(target, LONGEST_ANSWER),
         choices=_choices(row, choices, other),
         more_choices=max(0, len(choices) - MOST_CHOICES),

@@ -19,7 +19,9 @@ _UNSAFE = re.compile(
 )
 _WORDS = re.compile(r"\s*\S+|\s+$")
 LEAST_ALIKE = 0.25  # share of words in common below which a word diff would mark nearly everything
-HEAD_SHARE = 2 / 3  # of what is shown of a long text; the rest shows its end, where answers often stand
+KEPT_SHARE = 5 / 6  # of the limit is shown of a text above it, so that a cut is never a word or two
+HEAD_SHARE = 2 / 3  # of what is shown; the rest shows the text's end, where answers often stand
+_TO_A_SPACE = 24  # characters given up so that a cut falls between words
 
 
 class Piece(NamedTuple):
@@ -63,10 +65,17 @@ def shortened(text: object, longest: int) -> list[Piece]:
     whole = str(text)
     if len(whole) <= longest:
         return [Piece(visible(whole))]
-    head = int(longest * HEAD_SHARE)
-    tail = longest - head
-    left_out = Piece(f"… {len(whole) - longest:,} characters left out …", "cut")
-    return [Piece(visible(whole[:head])), left_out, Piece(visible(whole[-tail:] if tail else ""))]
+    kept = int(longest * KEPT_SHARE)
+    head = whole[: int(kept * HEAD_SHARE)]
+    tail = whole[len(whole) - (kept - len(head)) :]
+    spaces = [match.start() for match in re.finditer(r"\s", head)]
+    if spaces and len(head) - spaces[-1] <= _TO_A_SPACE:
+        head = head[: spaces[-1] + 1]
+    space = re.search(r"\s", tail[:_TO_A_SPACE])
+    if space is not None:
+        tail = tail[space.start() :]
+    left_out = Piece(f"… {len(whole) - len(head) - len(tail):,} characters left out …", "cut")
+    return [Piece(visible(head)), left_out, Piece(visible(tail))]
 
 
 def word_diff(old: object, new: object, longest: int) -> tuple[list[Piece], list[Piece]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import plotly.io as pio
 import pytest
 from plotly.offline import get_plotlyjs
 from reports import MOMENT, WORDS, add_answers, add_update, parsed
@@ -220,6 +221,12 @@ def test_the_same_data_gives_the_same_bytes_but_for_the_date(workspace: Workspac
     later = report_html(workspace, "choice-old", "choice-new", "choice", moment=MOMENT.replace(year=2031))
     assert later.replace("25 November 2031", "25 November 2026") == pages[0]
     assert later != pages[0]
+    before = pio.templates.default
+    pio.templates.default = "plotly_dark"  # as Streamlit does with a template of its own
+    try:
+        assert report_html(workspace, "choice-old", "choice-new", "choice", moment=MOMENT) == pages[0]
+    finally:
+        pio.templates.default = before
 
 
 def test_provenance_names_what_it_was_made_from(workspace: Workspace, tmp_path: Path) -> None:
