@@ -13,8 +13,8 @@ __version__ = "0.1.0"
 _HOME_OF = {
     "Comparison": "muscle_core.comparison",
     "CompatConfig": "muscle_core.compat.config",
-    "MuscleError": "muscle_core.errors",
     "ModelSpec": "muscle_core.models.spec",
+    "MuscleError": "muscle_core.errors",
     "TaskConfig": "muscle_core.compat.config",
     "Workspace": "muscle_core.store",
     "add_dataset": "muscle_core.actions.datasets",
@@ -22,11 +22,15 @@ _HOME_OF = {
     "compare": "muscle_core.comparison",
     "compare_versions": "muscle_core.actions.compare",
     "evaluate": "muscle_core.actions.evaluate",
+    "explained_samples": "muscle_core.actions.explain",
+    "find_slices": "muscle_core.comparison.slices",
     "history_of": "muscle_core.actions.history",
     "import_predictions": "muscle_core.actions.imports",
     "judge_update": "muscle_core.actions.noise",
+    "slice_table": "muscle_core.comparison.slices",
     "train_compat": "muscle_core.actions.train",
     "train_task": "muscle_core.actions.train",
+    "write_report": "muscle_core.actions.report",
 }
 
 __all__ = sorted([*_HOME_OF, "__version__"])

@@ -27,6 +27,8 @@ from muscle_core.tasks.classification import Classification
 METADATA = "meta."
 TOPIC = "topic"
 NESTED = "nested_metadata"
+# What the update did with a sample, or what follows from it: slices by these would only repeat the flips.
+_OUTCOMES = ("quadrant", "same_answer", "new_correct", "cause", "cause_rule", "cause_evidence")
 # Of each prediction table: what explains an answer and is not in `Comparison.samples`.
 _OUTPUTS = ("output", "finish_reason")
 
@@ -223,12 +225,16 @@ def column_named(frame: pd.DataFrame, field: str) -> str:
     """The column that a user means by a field's name: a column, or a metadata field without its "meta.".
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or it says what the update did.
     """
+    if field in _OUTCOMES or field.startswith("delta_"):
+        raise ConfigError(
+            f"{field!r} says what the update did with a sample; slices by it would only repeat the flips."
+        )
     for name in (field, METADATA + field):
         if name in frame.columns:
             return name
-    hidden = {"sample_id", "choices", "cause_rule", "cause_evidence"}
+    hidden = {"sample_id", "choices", *_OUTCOMES}
     known = ", ".join(str(c).removeprefix(METADATA) for c in frame.columns if c not in hidden)
     raise ConfigError(f"there is no column or metadata field {field!r} to slice by; there are: {known}")
 

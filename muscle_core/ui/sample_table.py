@@ -137,13 +137,16 @@ def _of_cause(frame: pd.DataFrame) -> pd.DataFrame:
     names = {ALL_CAUSES: f"all causes ({counts.sum():,})"} | {
         str(cause): f"{cause} ({count:,})" for cause, count in counts.items()
     }
-    picked = linked_select(
+    restore("cause", ALL_CAUSES, lambda cause: cause in names)
+    picked = st.selectbox(
         "Cause",
         list(names),
-        "cause",
+        key="cause",
         format_func=lambda cause: names[cause],
         help="Found by rules over the two outputs: what can be seen in them, not why the model does it.",
     )
+    # Not written where it is all: a step of its own in the browser's history would be in the way of "back".
+    publish("cause", None if picked == ALL_CAUSES else picked)
     if picked == ALL_CAUSES:
         return frame
     rows = frame[frame["cause"] == picked]

@@ -108,6 +108,9 @@ def test_a_field_is_named_with_or_without_its_prefix(math: Workspace) -> None:
     assert column_named(frame, "input_chars") == "input_chars"
     with pytest.raises(ConfigError, match=r"'colour'.*subject"):
         column_named(frame, "colour")
+    for outcome in ("quadrant", "cause", "delta_rouge1"):
+        with pytest.raises(ConfigError, match="repeat the flips"):
+            column_named(frame, outcome)
     table = explained_slices(math, "old", "new", "sums", by=["subject", "meta.subject", "meta.tags"], minimum=5)
     assert set(table["column"]) == {"meta.subject"}
     assert [entry["column"] for entry in table.attrs["left_out"]] == ["meta.tags"]

@@ -94,7 +94,8 @@ def browser(executable: str) -> Iterator[Any]:
 
 
 def settled(page: Any, timeout_ms: int = 60_000) -> None:
-    """Wait until Streamlit has finished its run and drawn something."""
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=timeout_ms)
+    """Wait until Streamlit has drawn something and finished its run."""
+    # In this order: before its first run the app is not running either.
     page.wait_for_selector("h1", timeout=timeout_ms)
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=timeout_ms)
     page.wait_for_timeout(400)
