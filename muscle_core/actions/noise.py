@@ -26,6 +26,8 @@ from muscle_core.store import (
     runs_of,
 )
 
+# A run of fewer rows, as a share of the longest, is left out: only samples that all runs hold count for the floor.
+_LEAST_ROWS = 0.9
 _COLUMNS = ["sample_id", "prediction", "correct", "gold", *KNOWN_SCORES]
 
 
@@ -68,8 +70,9 @@ def noise_floor_of(
 ) -> NoiseFloor | None:
     """Noise floor of a comparison, from runs of the old version, of the new version, or of both.
 
-    Runs of a version are its own and those of its declared replicas, of one template, decoding and row limit. Where
-    both versions were run more than once, both are pooled.
+    Runs of a version are its own and those of its declared replicas, of one template, decoding and row limit; a run
+    with less than nine tenths of the rows of the longest is left out. Where both versions were run more than once,
+    both are pooled.
 
     Args:
         workspace: where all is.
@@ -113,7 +116,9 @@ def floor_runs(
         ConfigError: a version to borrow from was run only once.
     """
     sources = [get_version(workspace, name) for name in borrowed_from] or [old, new]
-    families = {version.replica_of or version.id: version for version in sources}
+    families: dict[str, ModelVersion] = {}
+    for version in sources:
+        families.setdefault(version.replica_of or version.id, version)
     groups = [_runs_of_family(workspace, version, dataset, split, options) for version in families.values()]
     if borrowed_from:
         single = [version.name for version, group in zip(families.values(), groups, strict=True) if len(group) < 2]
@@ -183,7 +188,8 @@ def _runs_of_family(
         judged = "accuracy" in first.summary
         alike = [run for run in runs_of(workspace, member, dataset, split) if _asked(run) == _asked(first)]
         found |= {f"{member.name} (run {run.id[:8]})" if len(alike) > 1 else member.name: run for run in alike}
-    return found
+    longest = max((run.rows for run in found.values()), default=0)
+    return {name: run for name, run in found.items() if run.rows >= _LEAST_ROWS * longest}
 
 
 def _asked(run: EvaluationRun) -> tuple[object, ...]:

@@ -250,7 +250,7 @@ def history(tables: Mapping[str, pd.DataFrame]) -> History:
         raise ConfigError(f"a history needs two versions or more, got {len(tables)}.")
     aligned = align_tables(tables)
     right, known = aligned_flags(tables, aligned)
-    unjudged = [name for name, any_known in zip(aligned.names, known.any(axis=0), strict=True) if not any_known]
+    unjudged = [name for version, name in enumerate(aligned.names) if not known[:, version].any()]
     if unjudged:
         raise DataError(
             f"{', '.join(unjudged)} has no right or wrong (column 'correct') on any sample; a history over scores is "

@@ -181,7 +181,8 @@ def noise_floor(
     kept = values[whole] if score else values[whole] > 0
     blocks = np.split(kept, np.cumsum(sizes)[:-1], axis=1)
     pairs = [size * (size - 1) for size in sizes]
-    loss = sum(mean_ordered_loss(block) * count for block, count in zip(blocks, pairs, strict=True)) / sum(pairs)
+    by_group = np.column_stack([mean_ordered_loss(block) for block in blocks])
+    loss = by_group @ np.array(pairs, dtype=np.float64) / sum(pairs)
     largest = sum((size // 2) * (size - size // 2) for size in sizes) / sum(pairs)
     floor = FloorSamples(aligned.sample_ids.filter(pa.array(whole)), loss, math.nan if score else largest)
     interval = bootstrap_means(loss[:, None], seed=0)[0] if score else flip_interval(loss, largest)
@@ -189,7 +190,8 @@ def noise_floor(
     for group, block in zip(usable, blocks, strict=True):
         by_pair += _pairs(list(group), block)
     # Of flips from the counts of the pairs, so that whole numbers stay whole.
-    flips = float(loss.sum()) if score else sum(one.rate.numerator for one in by_pair) / sum(pairs)
+    counted = [one.rate.numerator for one in by_pair if isinstance(one.rate, Rate)]
+    flips = float(loss.sum()) if score else sum(counted) / sum(pairs)
     return NoiseFloor(
         pairs=sum(pairs),
         n=len(loss),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -44,7 +45,7 @@ def usable(matrix):
 def slow_path(row):
     """Category, flips, first broken, fixed again and first fixed of one sample, by the words of the rules."""
     seen = [(version, bool(x)) for version, x in enumerate(row) if x >= 0]
-    flips = [(b[0], b[1]) for a, b in zip(seen, seen[1:], strict=False) if a[1] != b[1]]
+    flips = [(b[0], b[1]) for a, b in pairwise(seen) if a[1] != b[1]]
     broken = next((version for version, right in flips if not right), -1)
     again = next((version for version, right in flips if right and 0 <= broken < version), -1)
     fixed = next((version for version, right in flips if right), -1)

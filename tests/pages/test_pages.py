@@ -148,3 +148,28 @@ def test_the_update_report_can_be_taken_along_as_one_file(small: Workspace) -> N
     comparison = compare_versions(small, "task-old", "task-new", "choice")
     assert page.startswith("<!DOCTYPE html>")
     assert f"{comparison.counts.q4:,} of {comparison.n:,}" in page
+
+
+def test_the_report_judges_the_update_against_a_declared_replica(small: Workspace, tmp_path: Path) -> None:
+    from muscle_core.actions.compare import predictions_of, require_run
+    from muscle_core.actions.imports import import_predictions
+    from muscle_core.actions.noise import judge_update
+    from muscle_core.actions.replicas import declare_replica
+    from muscle_core.interchange import ImportColumns
+
+    def shown() -> str:
+        return " ".join(str(element.value) for element in opened("update_report").markdown).replace("\\", "")
+
+    assert "Without a second run of either version nobody can tell" in shown()
+    run = require_run(small, get_version(small, "task-old"), get_dataset(small, "choice"), "test")
+    rows = predictions_of(small, run)[["sample_id", "prediction"]]
+    rows.loc[:2, "prediction"] = rows.loc[:2, "prediction"].map({"0": "1", "1": "2", "2": "0"})
+    file = tmp_path / "again.csv"
+    rows.to_csv(file, index=False)
+    import_predictions(small, "old-again", "choice", file, ImportColumns(id="sample_id", prediction="prediction"))
+    declare_replica(small, "old-again", "task-old")
+    judged = judge_update(small, "task-old", "task-new", "choice")
+    assert judged.noise.pairs == 2
+    text = shown()
+    assert judged.judgement.word in text
+    assert f"{judged.noise.rate * 100:.2f}\u00a0% ({judged.noise.flips:.1f} of 30 on average" in text
