@@ -33,6 +33,7 @@ _HOME_OF = {
     "slice_table": "muscle_core.comparison.slices",
     "train_compat": "muscle_core.actions.train",
     "train_task": "muscle_core.actions.train",
+    "write_report": "muscle_core.actions.report",
 }
 
 __all__ = sorted([*_HOME_OF, "__version__"])

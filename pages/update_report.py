@@ -5,6 +5,7 @@ from muscle_core.ui.frame import enter
 enter("update_report")
 
 import json
+from functools import partial
 
 import streamlit as st
 
@@ -38,7 +39,7 @@ for score in comparison.continuous:
 st.subheader("Next steps", anchor=False)
 report.next_steps(comparison)
 
-left, right, _ = wrapping_columns([1, 1, 2], least=180, key="report_downloads")
+left, middle, right, _ = wrapping_columns([1, 1, 1, 1], least=180, key="report_downloads")
 left.download_button(
     "All figures (JSON)",
     json.dumps(
@@ -54,10 +55,18 @@ left.download_button(
     mime="application/json",
     icon=":material/download:",
 )
-right.download_button(
+middle.download_button(
     "All samples (CSV)",
     lambda: report.samples_csv(comparison),
     file_name=f"{chosen.old.name}-to-{chosen.new.name}-{chosen.dataset.name}.csv",
     mime="text/csv",
     icon=":material/download:",
+)
+right.download_button(
+    "Report (HTML)",
+    partial(report.report_page, home, chosen),
+    file_name=f"{chosen.old.name}-to-{chosen.new.name}-{chosen.dataset.name}.html",
+    mime="text/html",
+    icon=":material/download:",
+    help="One file for people without this workbench: opens without a network and prints.",
 )

@@ -20,13 +20,13 @@ LAYERS = [
     {"tasks", "metrics"},
     {"datasets", "models", "interchange"},
     {"scoring", "comparison"},
-    {"compat", "figures", "store"},
+    {"compat", "figures", "report", "store"},
     {"demo", "jobs"},
     {"actions"},
     {"ui", "cli", "__main__"},
 ]
 LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}
-TORCH_FREE = ("metrics", "comparison", "interchange", "figures", "store", "tasks", "datasets", "jobs")
+TORCH_FREE = ("metrics", "comparison", "interchange", "figures", "report", "store", "tasks", "datasets", "jobs")
 
 
 def _modules() -> list[Path]:

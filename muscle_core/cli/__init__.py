@@ -23,6 +23,7 @@ from muscle_core.cli import (
     library,
     power,
     recipes,
+    report,
     reviews,
     share,
     train,
@@ -35,6 +36,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pret
 app.add_typer(evaluate.app)
 app.add_typer(history.app)
 app.add_typer(explain.app)
+app.add_typer(report.app)
 app.add_typer(train.train_app, name="train")
 app.add_typer(library.models_app, name="models")
 app.add_typer(library.datasets_app, name="datasets")

@@ -10,6 +10,15 @@ from muscle_core.metrics.rates import Rate
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;", "\n": " ", "\r": " ", "\t": " "}
 _TABLE = str.maketrans(_ESCAPES)
 
+# Continuous scores as people write them.
+SCORE_NAMES = {
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+    "bertscore": "BERTScore",
+    "score": "score",
+}
+
 
 def safe(text: object, longest: int | None = None) -> str:
     """Return any value as one line of text that Plotly shows as it is.

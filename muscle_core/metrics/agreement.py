@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from muscle_core.errors import DataError
+from muscle_core.metrics.bootstrap import check_resamples, percentile_limits
 from muscle_core.metrics.rates import Rate, check_confidence, finite, rate
-from muscle_core.metrics.statistics import check_resamples, percentile_limits
 
 # An interval over the draws that have a kappa says little where many have none.
 MOST_UNDEFINED = 0.05

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import math
 
+from muscle_core.figures.text import SCORE_NAMES as SCORE_NAMES
 from muscle_core.metrics import Rate
-
-# Continuous scores as people write them.
-SCORE_NAMES = {
-    "rouge1": "ROUGE-1",
-    "rouge2": "ROUGE-2",
-    "rougeL": "ROUGE-L",
-    "bertscore": "BERTScore",
-    "score": "score",
-}
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -11,8 +11,10 @@ from muscle_core.comparison import Comparison, Judgement, NoiseFloor
 from muscle_core.comparison.verdict import NO_FLOOR, NO_UPDATE, REGRESSION, TOO_FEW, WITHIN_NOISE, exact_range
 from muscle_core.figures import quadrant_matrix, rates_chart, score_change_histogram
 from muscle_core.interchange.exports import csv_text
+from muscle_core.store import Workspace
 from muscle_core.ui.frame import go, plain, wrapping_columns
 from muscle_core.ui.numbers import SCORE_NAMES, counts, percent, points
+from muscle_core.ui.picks import Picks
 
 _QUADRANTS = (
     ("Q1", "both right", "consistent and right"),
@@ -263,6 +265,13 @@ def next_steps(comparison: Comparison) -> None:
         go("training")
     if columns[2].button("Compare trained adapters", icon=":material/tune:", width="stretch"):
         go("masking")
+
+
+def report_page(workspace: Workspace, chosen: Picks) -> str:
+    """The report of the chosen update as one HTML page."""
+    from muscle_core.actions.report import report_html
+
+    return report_html(workspace, chosen.old.name, chosen.new.name, chosen.dataset.name, split=chosen.split)
 
 
 def samples_csv(comparison: Comparison) -> str:

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from muscle_core.actions.evaluate import evaluate
 from muscle_core.actions.train import train_compat, train_task
 from muscle_core.compat.config import CompatConfig, TaskConfig
-from muscle_core.store import Workspace
+from muscle_core.store import Workspace, get_dataset, get_version
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("update_report", "samples", "review", "masking", "training", "library")
@@ -135,13 +135,27 @@ def test_a_full_evaluation_replaces_a_limited_one_in_the_table(filled: Workspace
     assert any("30 of 30 samples" in str(element.value) for element in app.caption)
 
 
+def test_the_update_report_can_be_taken_along_as_one_file(small: Workspace) -> None:
+    from muscle_core.actions.compare import compare_versions
+    from muscle_core.ui import picks, report
+
+    app = opened("update_report")
+    [button] = [b for b in app.get("download_button") if b.proto.label == "Report (HTML)"]
+    assert button.proto.label == "Report (HTML)"
+    assert not app.error
+    dataset, old, new = get_dataset(small, "choice"), get_version(small, "task-old"), get_version(small, "task-new")
+    page = report.report_page(small, picks.Picks(dataset, "test", old, new, None))
+    comparison = compare_versions(small, "task-old", "task-new", "choice")
+    assert page.startswith("<!DOCTYPE html>")
+    assert f"{comparison.counts.q4:,} of {comparison.n:,}" in page
+
+
 def test_the_report_judges_the_update_against_a_declared_replica(small: Workspace, tmp_path: Path) -> None:
     from muscle_core.actions.compare import predictions_of, require_run
     from muscle_core.actions.imports import import_predictions
     from muscle_core.actions.noise import judge_update
     from muscle_core.actions.replicas import declare_replica
     from muscle_core.interchange import ImportColumns
-    from muscle_core.store import get_dataset, get_version
 
     def shown() -> str:
         return " ".join(str(element.value) for element in opened("update_report").markdown).replace("\\", "")
