@@ -157,7 +157,7 @@ def gate_approve(
     encoder: EncoderOption = None,
 ) -> None:
     """Write what a version answers as the approved baseline of later gates; a gate itself never does."""
-    from muscle_core.actions.gate import approve, approve_files
+    from muscle_core.actions.approvals import approve, approve_files
 
     if out is None:
         raise ConfigError("name the file of the baseline with --out.")
