@@ -6,6 +6,7 @@
 # make bench-train  our training step against a plain loop and TRL's GKDTrainer (about 11 minutes)
 # make bench-growth  cost and memory of our evaluation by number of rows
 # make bench-history  the pairwise NFR matrix of many versions against one bare NumPy pass (half a minute)
+# make bench-compare  comparing two stored runs of a million samples against reading them (about 2 minutes)
 # make rebuild-demo  make the demo's weights again from nothing (about 20 minutes)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -22,7 +23,7 @@ ARGS ?=
 # Test files side by side: most of their time they wait for other processes.
 SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test test-slow lint rebuild-demo bench-eval bench-train bench-growth bench-history clean
+.PHONY: demo test test-slow lint rebuild-demo bench-eval bench-train bench-growth bench-compare bench-history clean
 
 # torch first and alone: it decides which build the other packages are resolved against.
 $(STAMP): requirements.txt
@@ -79,6 +80,9 @@ bench-growth: $(STAMP)
 
 bench-history: $(STAMP)
 	$(RUN) benchmarks/history/run.py $(ARGS)
+
+bench-compare: $(STAMP)
+	$(RUN) -m benchmarks.compare.run $(ARGS)
 
 clean:
 	rm -rf $(VENV) $(BENCH) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import pandas as pd
+import pyarrow as pa
 import sqlalchemy as sa
 
+from muscle_core.actions.datasets import load_samples
 from muscle_core.actions.ensemble import ENSEMBLE_LABEL, ensemble_of
 from muscle_core.actions.question import EvaluationOptions
 from muscle_core.comparison import Comparison, compare, compare_strategies
-from muscle_core.errors import ConfigError, StoreError
+from muscle_core.comparison.columns import BASE_COLUMNS, KNOWN_SCORES
+from muscle_core.errors import ConfigError, DataError, StoreError, raise_all
 from muscle_core.store import (
     Dataset,
     EvaluationRun,
@@ -21,6 +24,7 @@ from muscle_core.store import (
     check_split,
     get_dataset,
     get_version,
+    read_prediction_table,
     read_predictions,
     runs_of,
 )
@@ -86,6 +90,32 @@ def predictions_of(workspace: Workspace, run: EvaluationRun) -> pd.DataFrame:
     return read_predictions(workspace.local(run.path))
 
 
+def compared_columns_of(workspace: Workspace, run: EvaluationRun) -> pa.Table:
+    """What a comparison reads of the predictions of a run: a small part of the file, and no pandas."""
+    return read_prediction_table(workspace.local(run.path), (*BASE_COLUMNS, *KNOWN_SCORES))
+
+
+def groups_of_samples(workspace: Workspace, dataset: Dataset, split: str, field: str) -> dict[str, str]:
+    """The value of a metadata field by sample id, as text: which samples belong together.
+
+    Raises:
+        ConfigError: no sample has that field.
+        DataError: a sample lacks it, or its value is neither text nor number.
+    """
+    samples = load_samples(workspace, dataset, split)
+    known = sorted({name for sample in samples for name in sample.metadata})
+    if field not in known:
+        fields = ", ".join(known) or "none"
+        raise ConfigError(f"the samples of {dataset.name!r} ({split}) have no field {field!r}; their fields: {fields}")
+    bad = [sample for sample in samples if not isinstance(sample.metadata.get(field), str | int | float)]
+    raise_all(
+        (f"sample {sample.id!r} holds {sample.metadata.get(field)!r}" for sample in bad),
+        DataError,
+        f"the field {field!r} of {dataset.name!r} ({split}) must name the group of each sample by a text or a number",
+    )
+    return {sample.id: str(sample.metadata[field]) for sample in samples}
+
+
 def compare_versions(
     workspace: Workspace,
     old_name: str,
@@ -95,6 +125,7 @@ def compare_versions(
     split: str = "test",
     tau: float = 0.0,
     options: EvaluationOptions | None = None,
+    cluster: str | None = None,
 ) -> Comparison:
     """Compare the newest runs of two versions on a split.
 
@@ -106,10 +137,13 @@ def compare_versions(
         split: split both were evaluated on.
         tau: smallest change of a continuous score that counts as gain or regression.
         options: which runs are meant, where not those by the dataset's template and the usual scoring.
+        cluster: metadata field that names the group of each sample, where several belong together (questions about
+            one text); intervals and test then take groups for the unit.
 
     Raises:
         StoreError: something is missing; the message says how to make it.
-        ConfigError: one version twice.
+        ConfigError: one version twice, or no sample has the field.
+        DataError: a sample has no group.
     """
     if old_name == new_name:
         raise ConfigError(f"old and new are the same version, {old_name!r}; choose two.")
@@ -117,8 +151,11 @@ def compare_versions(
     dataset = get_dataset(workspace, dataset_name)
     check_split(dataset, split)
     runs = [require_run(workspace, version, dataset, split, options) for version in (old, new)]
-    frames = [predictions_of(workspace, run) for run in runs]
-    return compare(frames[0], frames[1], task_kind=dataset.task_kind, old_name=old.name, new_name=new.name, tau=tau)
+    clusters = None if cluster is None else groups_of_samples(workspace, dataset, split, cluster)
+    tables = [compared_columns_of(workspace, run) for run in runs]
+    return compare(
+        *tables, task_kind=dataset.task_kind, old_name=old.name, new_name=new.name, tau=tau, clusters=clusters
+    )
 
 
 def trained_variants(
@@ -171,13 +208,13 @@ def compare_trained(
     dataset = get_dataset(workspace, dataset_name)
     check_split(dataset, split)
     variants = [v for v in trained_variants(workspace, old, new, dataset, split) if v.run is not None]
-    frames = {v.version.name: predictions_of(workspace, v.run) for v in variants if v.run is not None}
+    frames = {v.version.name: compared_columns_of(workspace, v.run) for v in variants if v.run is not None}
     reference = evaluated_ensemble(workspace, old, new, dataset, split)
     if reference is not None:
-        frames[reference.version.name] = predictions_of(workspace, reference.run)
+        frames[reference.version.name] = compared_columns_of(workspace, reference.run)
     table = compare_strategies(
-        predictions_of(workspace, require_run(workspace, old, dataset, split)),
-        predictions_of(workspace, require_run(workspace, new, dataset, split)),
+        compared_columns_of(workspace, require_run(workspace, old, dataset, split)),
+        compared_columns_of(workspace, require_run(workspace, new, dataset, split)),
         frames,
         task_kind=dataset.task_kind,
         old_name=old.name,

@@ -8,7 +8,7 @@ from muscle_core.actions.compare import latest_run, require_run
 from muscle_core.actions.question import EvaluationOptions
 from muscle_core.comparison import History, history
 from muscle_core.errors import ConfigError
-from muscle_core.store import Workspace, check_split, get_dataset, get_version, list_versions, read_predictions
+from muscle_core.store import Workspace, check_split, get_dataset, get_version, list_versions, read_prediction_table
 
 
 def history_of(
@@ -46,4 +46,4 @@ def history_of(
         found = {one.name: latest_run(workspace, one, dataset, split, options) for one in list_versions(workspace)}
         runs = {name: run for name, run in found.items() if run is not None}
     columns = ["sample_id", "correct", "gold"]
-    return history({name: read_predictions(workspace.local(run.path), columns) for name, run in runs.items()})
+    return history({name: read_prediction_table(workspace.local(run.path), columns) for name, run in runs.items()})

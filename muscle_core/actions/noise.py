@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import pandas as pd
+import pyarrow as pa
 
 from muscle_core.actions.compare import compare_versions, latest_run
 from muscle_core.actions.question import EvaluationOptions
@@ -22,7 +22,7 @@ from muscle_core.store import (
     check_split,
     get_dataset,
     get_version,
-    read_predictions,
+    read_prediction_table,
     runs_of,
 )
 
@@ -152,6 +152,7 @@ def judge_update(
     options: EvaluationOptions | None = None,
     borrowed_from: Sequence[str] = (),
     margin: float = MARGIN,
+    cluster: str | None = None,
 ) -> JudgedUpdate:
     """Compare two versions, measure the noise floor where there is one, and judge the update by both.
 
@@ -164,11 +165,14 @@ def judge_update(
         options: as of `noise_floor_of`.
         borrowed_from: as of `noise_floor_of`.
         margin: as of `muscle_core.comparison.judge`.
+        cluster: as of `compare_versions`.
 
     Raises:
         StoreError, ConfigError, DataError: as of `compare_versions` and `noise_floor_of`.
     """
-    comparison = compare_versions(workspace, old_name, new_name, dataset_name, split=split, options=options)
+    comparison = compare_versions(
+        workspace, old_name, new_name, dataset_name, split=split, options=options, cluster=cluster
+    )
     noise = noise_floor_of(
         workspace, old_name, new_name, dataset_name, split=split, options=options, borrowed_from=borrowed_from
     )
@@ -197,5 +201,5 @@ def _asked(run: EvaluationRun) -> tuple[object, ...]:
     return run.template, run.decoding, run.origin, run.row_limit, "accuracy" in run.summary
 
 
-def _read(workspace: Workspace, run: EvaluationRun) -> pd.DataFrame:
-    return read_predictions(workspace.local(run.path), _COLUMNS)
+def _read(workspace: Workspace, run: EvaluationRun) -> pa.Table:
+    return read_prediction_table(workspace.local(run.path), _COLUMNS)

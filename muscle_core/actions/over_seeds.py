@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from muscle_core.actions.compare import TrainedVariant, predictions_of, require_run
+from muscle_core.actions.compare import TrainedVariant, compared_columns_of, require_run
 from muscle_core.actions.step_records import read_metrics
 from muscle_core.comparison import pool_seeds
 from muscle_core.store import Workspace, check_split, get_dataset, get_version
@@ -99,13 +99,13 @@ def compare_over_seeds(
     groups = group_by_options([variant for variant in variants if variant.run is not None])
     frames = {  # names of versions hold no space, so that none of these is the new version's
         f"strategy {group.label}": [
-            predictions_of(workspace, v.run) for v in group.by_seed.values() if v.run is not None
+            compared_columns_of(workspace, v.run) for v in group.by_seed.values() if v.run is not None
         ]
         for group in groups
     }
     table = pool_seeds(
-        predictions_of(workspace, require_run(workspace, old, dataset, split)),
-        predictions_of(workspace, require_run(workspace, new, dataset, split)),
+        compared_columns_of(workspace, require_run(workspace, old, dataset, split)),
+        compared_columns_of(workspace, require_run(workspace, new, dataset, split)),
         frames,
         task_kind=dataset.task_kind,
         old_name=old.name,

@@ -11,7 +11,7 @@ import sys
 import sqlalchemy as sa
 import typer
 
-from muscle_core.cli import evaluate, history, jobs, library, recipes, share, train, workspace
+from muscle_core.cli import evaluate, history, jobs, library, power, recipes, share, train, workspace
 from muscle_core.errors import MuscleError
 from muscle_core.paths import system_text
 
@@ -29,6 +29,7 @@ app.add_typer(workspace.workspace_app, name="workspace")
 app.add_typer(workspace.delete_app, name="delete")
 app.add_typer(workspace.app)
 app.add_typer(share.app)
+app.add_typer(power.app)
 
 
 def main() -> None:

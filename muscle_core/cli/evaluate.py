@@ -171,6 +171,10 @@ def compare_command(
     encoder: EncoderOption = None,
     noise_from: NoiseFromOption = None,
     margin: MarginOption = 0.01,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Metadata field that names the group of each sample (several questions about one text)."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
     """Compare two evaluated versions: what the update fixed and what it broke, and whether that is more than noise."""
@@ -188,6 +192,7 @@ def compare_command(
         options=options,
         borrowed_from=names_of(noise_from),
         margin=margin,
+        cluster=cluster,
     )
     if as_json:
         floor = None if noise is None else noise.as_dict()

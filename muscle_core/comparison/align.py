@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from muscle_core.comparison.columns import flag_column, text_column
+from muscle_core.comparison.columns import Predictions, arrow_table, column_names, flag_column, text_column
 from muscle_core.errors import DataError, raise_all
 
 _HEADLINE = "prediction tables cannot be put side by side"
@@ -35,17 +34,26 @@ class Aligned(NamedTuple):
     conflicting: int
 
 
-def align_tables(tables: Mapping[str, pd.DataFrame]) -> Aligned:
+def arrow_tables_of(tables: Mapping[str, Predictions], wanted: set[str]) -> dict[str, pa.Table]:
+    """The wanted columns of each table as Arrow, with what `align_tables` needs.
+
+    Raises:
+        DataError: a table has no row, or not one column of ids; or a column mixes kinds of values.
+    """
+    _check(tables)
+    return {name: arrow_table(table, wanted | {"sample_id", "gold"}, name) for name, table in tables.items()}
+
+
+def align_tables(tables: Mapping[str, pa.Table]) -> Aligned:
     """Find the rows of every sample by `sample_id`, never by row order; gaps are kept as gaps.
 
     Args:
-        tables: prediction tables by name, with `sample_id`; `gold` is used where present.
+        tables: result of `arrow_tables_of`; `gold` is used where present.
 
     Raises:
-        DataError: a table has no row or no ids, an id is empty, or every sample conflicts.
+        DataError: an id is empty, or every sample conflicts.
     """
     names = tuple(tables)
-    _check(tables)
     ids = [text_column(table, "sample_id", name) for name, table in tables.items()]
     empty = {name: column.null_count for name, column in zip(names, ids, strict=True) if column.null_count}
     raise_all(
@@ -80,7 +88,7 @@ def align_tables(tables: Mapping[str, pd.DataFrame]) -> Aligned:
 
 
 def aligned_flags(
-    tables: Mapping[str, pd.DataFrame], aligned: Aligned, column: str = "correct"
+    tables: Mapping[str, pa.Table], aligned: Aligned, column: str = "correct"
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """A column of yes and no as (n x tables) arrays: the value, false where there is none, and whether there is one.
 
@@ -98,20 +106,21 @@ def aligned_flags(
     return value, known
 
 
-def _check(tables: Mapping[str, pd.DataFrame]) -> None:
+def _check(tables: Mapping[str, Predictions]) -> None:
     problems = []
     for name, table in tables.items():
-        if list(table.columns).count("sample_id") != 1:
-            problems.append(f"{name} must have one column sample_id; it has {', '.join(map(str, table.columns))}")
+        columns = column_names(table)
+        if columns.count("sample_id") != 1:
+            problems.append(f"{name} must have one column sample_id; it has {', '.join(map(str, columns))}")
         elif not len(table):
             problems.append(f"the predictions of {name} hold no row; evaluate that version first")
     raise_all(problems, DataError, _HEADLINE)
 
 
-def _conflicts(tables: Mapping[str, pd.DataFrame], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _conflicts(tables: Mapping[str, pa.Table], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether two tables name different right answers for a sample."""
     conflict = np.zeros(len(rows), dtype=bool)
-    named = [(number, name) for number, (name, table) in enumerate(tables.items()) if "gold" in table.columns]
+    named = [(number, name) for number, (name, table) in enumerate(tables.items()) if "gold" in table.column_names]
     golds = [text_column(tables[name], "gold", name) for _, name in named]
     if len(golds) < 2:
         return conflict

@@ -7,7 +7,9 @@ Covered: right and wrong, the answer given, and scores where higher is better. N
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,21 +18,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from muscle_core.comparison.columns import (
-    KNOWN_SCORES,
-    flag_column,
-    has_no_gap,
-    score_column,
-    shared_scores,
-    text_column,
+from muscle_core.comparison.columns import KNOWN_SCORES, Predictions, arrow_tables, has_no_gap, shared_scores
+from muscle_core.comparison.flip_figures import (
+    RATE_NAMES,
+    FlipFigures,
+    clustered_flip_figures,
+    flip_figures,
+    group_cells,
 )
-from muscle_core.comparison.join import JoinedRows, JoinReport, join_tables
+from muscle_core.comparison.join import JoinedRows, JoinReport, check_columns, join_tables
+from muscle_core.comparison.matched import MatchedRows, ScorePair, matched_rows, pick_scores
+from muscle_core.comparison.matching import pick
 from muscle_core.errors import ConfigError, DataError
-from muscle_core.metrics import flips
+from muscle_core.metrics.clusters import cluster_codes
 from muscle_core.metrics.continuous import ScoreChange, score_change
-from muscle_core.metrics.quadrants import Quadrant, QuadrantCounts, count_quadrants, quadrant_codes
-from muscle_core.metrics.rates import Rate, finite
-from muscle_core.metrics.statistics import mcnemar_p
+from muscle_core.metrics.quadrants import QuadrantCounts, count_quadrants
+from muscle_core.metrics.rates import Interval, Rate, finite
+from muscle_core.metrics.statistics import PairedDifference
+
+# Group of each sample: a column of the prediction tables, or the group by sample id.
+Clusters = str | Mapping[str, object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +71,12 @@ class Comparison:
         incomplete_scores: columns that look like scores but have gaps, and therefore were left out.
         score: the leading score, of which the verdict speaks; None if there is no score.
         tau: a score counts as changed if it moved by more than this.
-        samples: one row a matched sample, in the order of the old table.
+        accuracy_change: accuracy(new) - accuracy(old) = PFR - NFR, with its BCa interval and `mcnemar_p`.
+        relative_nfr_interval: `relative_nfr` with its BCa interval.
+        clusters: number of groups that the samples come in; None where each stands alone. With groups, all intervals
+            are those of the cluster bootstrap, and `mcnemar_p` is the p-value of sign flips by group.
+        rows: the matched rows in Arrow, of which `samples` is made.
+        groups: number of the group of each matched sample, from 0; None where each stands alone.
     """
 
     old_name: str
@@ -88,7 +100,16 @@ class Comparison:
     incomplete_scores: tuple[str, ...]
     score: str | None
     tau: float
-    samples: pd.DataFrame
+    accuracy_change: PairedDifference | None
+    relative_nfr_interval: Interval | None
+    clusters: int | None
+    rows: MatchedRows = field(repr=False)
+    groups: NDArray[np.int64] | None = field(repr=False, default=None)
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """One row a matched sample, in the order of the old table; made on first use, for it takes longer than all."""
+        return self.rows.frame()
 
     @property
     def n(self) -> int:
@@ -98,8 +119,18 @@ class Comparison:
     @property
     def rates(self) -> dict[str, Rate]:
         """The rates that are known, by name, in the order in which they are shown."""
-        named = {name: getattr(self, name) for name in _RATE_NAMES}
+        named = {name: getattr(self, name) for name in RATE_NAMES}
         return {name: value for name, value in named.items() if value is not None}
+
+    @property
+    def interval_method(self) -> str:
+        """How the intervals of the rates were made."""
+        return "Wilson" if self.clusters is None else f"cluster bootstrap over {self.clusters:,} groups"
+
+    @property
+    def test(self) -> str:
+        """The test behind `mcnemar_p`."""
+        return "exact McNemar" if self.clusters is None else "sign flips by group"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all figures, without the samples, for strict JSON: what is not defined is None."""
@@ -110,9 +141,16 @@ class Comparison:
             "n": self.n,
             "unjudged": self.unjudged,
             "graded_differently": self.graded_differently,
-            **{name: _value(getattr(self, name)) for name in _RATE_NAMES},
+            **{name: _value(getattr(self, name)) for name in RATE_NAMES},
             "relative_nfr": finite(self.relative_nfr),
             "mcnemar_p": finite(self.mcnemar_p),
+            "test": self.test,
+            "interval_method": self.interval_method,
+            "clusters": self.clusters,
+            "accuracy_change": None if self.accuracy_change is None else self.accuracy_change.as_dict(),
+            "relative_nfr_interval": None
+            if self.relative_nfr_interval is None
+            else self.relative_nfr_interval.as_dict(),
             "quadrants": None if self.counts is None else self.counts._asdict(),
             "intervals": {
                 name: {key: field for key, field in value.as_dict().items() if key != "value"}
@@ -126,22 +164,21 @@ class Comparison:
         }
 
 
-_RATE_NAMES = ("accuracy_old", "accuracy_new", "nfr", "pfr", "nfr_mc", "btc", "bec", "inconsistency")
-
-
 def _value(rate: Rate | None) -> float | None:
     return None if rate is None else finite(rate.value)
 
 
 def compare(
-    old: pd.DataFrame,
-    new: pd.DataFrame,
+    old: Predictions,
+    new: Predictions,
     *,
     task_kind: str,
     old_name: str,
     new_name: str,
     score: str | None = None,
     tau: float = 0.0,
+    clusters: Clusters | None = None,
+    seed: int = 0,
 ) -> Comparison:
     """Join two prediction tables by sample id and work out every figure of the update.
 
@@ -150,171 +187,146 @@ def compare(
 
     Args:
         old: predictions of the old version, one row a sample, with at least `sample_id` and `prediction`;
-            `correct`, `gold`, `margin` and score columns are used where present.
+            `correct`, `gold`, `margin` and score columns are used where present. Arrow tables are read as they are,
+            pandas frames are converted.
         new: the same for the new version.
         task_kind: kind of task; kept with the figures.
         old_name: name of the old version.
         new_name: name of the new version.
         score: the leading score; by default "rouge1", else the first one that both tables hold.
         tau: a score counts as changed if it moved by more than this.
+        clusters: where samples come in groups, such as several questions about one text: the group by sample id, or
+            the name of a column that holds it in one of the tables (the old one's counts where both do). All
+            intervals and the test then take whole groups for the unit.
+        seed: makes the bootstrap intervals repeatable.
 
     Raises:
-        DataError: if the tables lack columns, hold values that cannot be compared, or share no sample.
-        ConfigError: if `score` is in neither table or `tau` is negative.
+        DataError: if the tables lack columns, hold values that cannot be compared, or share no sample; or if a matched
+            sample has no group.
+        ConfigError: if `score` or the column of groups is in neither table, or `tau` is negative.
     """
     if not (tau >= 0 and math.isfinite(tau)):
         raise ConfigError(f"tau, the change of score that is ignored, must be 0 or larger; it is {tau}")
-    joined = join_tables(old, new, old_name, new_name)
-    old_rows, new_rows = pa.array(joined.old_rows), pa.array(joined.new_rows)
-    old_correct = flag_column(old, "correct", old_name).take(old_rows)
-    new_correct = flag_column(new, "correct", new_name).take(new_rows)
-    old_prediction = text_column(old, "prediction", old_name).take(old_rows)
-    new_prediction = text_column(new, "prediction", new_name).take(new_rows)
+    check_columns([(old_name, old), (new_name, new)])
+    labels = (old_name, new_name)
+    grouping = clusters if isinstance(clusters, str) else None
+    old_table, new_table = arrow_tables(old, new, (score, grouping), *labels)
+    joined = join_tables(old_table, new_table, *labels)
+    scores, incomplete = _choose_scores(old_table, new_table, joined, score, labels)
+    rows = matched_rows(old_table, new_table, joined, scores, *labels)
 
-    same = _same_answer(old_prediction, new_prediction)
-    judged = _flags(pc.and_(old_correct.is_valid(), new_correct.is_valid()))
-    old_right, new_right = _flags(old_correct), _flags(new_correct)
-    counts = count_quadrants(old_right[judged], new_right[judged], same[judged]) if judged.any() else None
-
-    names, incomplete = _choose_scores(old, new, joined, score, old_name, new_name)
-    scores = {name: _pair(old, new, joined, name, old_name, new_name) for name in names}
+    codes = None if clusters is None else _groups(clusters, old_table, new_table, joined, labels)
+    counts, figures = _flips(rows, codes, seed)
     if counts is None and not scores:
         raise DataError(
             f"{old_name} and {new_name} share {joined.report.matched:,} samples, but none of them has a "
             "right or wrong (column 'correct') or a score in both; evaluate both with the same metric"
         )
-    leading = score or ("rouge1" if "rouge1" in scores else next(iter(scores), None))
-
-    samples: dict[str, Any] = {
-        "sample_id": text_column(old, "sample_id", old_name).take(old_rows),
-        "quadrant": _quadrant_text(quadrant_codes(old_right, new_right), judged),
-        "same_answer": pa.array(same),
-        "old_prediction": old_prediction,
-        "new_prediction": new_prediction,
-        "old_correct": old_correct,
-        "new_correct": new_correct,
-        **_gold(old, new, joined, old_name, new_name),
-    }
-    for name, (old_scores, new_scores) in scores.items():
-        samples[f"old_{name}"] = old_scores
-        samples[f"new_{name}"] = new_scores
-        samples[f"delta_{name}"] = new_scores - old_scores
-    if "margin" in old.columns:
-        samples["old_margin"] = score_column(old, "margin", old_name)[joined.old_rows]
-    if "margin" in new.columns:
-        samples["new_margin"] = score_column(new, "margin", new_name)[joined.new_rows]
-
+    change = figures.accuracy_change if figures else None
+    relative = figures.relative_nfr if figures else None
     return Comparison(
         old_name=old_name,
         new_name=new_name,
         task_kind=task_kind,
         join=joined.report,
-        unjudged=int(np.count_nonzero(~judged)),
-        graded_differently=int(np.count_nonzero(judged & same & (old_right != new_right))),
+        unjudged=len(rows.judged) - int(np.count_nonzero(rows.judged)),
+        graded_differently=int(np.count_nonzero(rows.judged & rows.same & (rows.old_right != rows.new_right))),
         counts=counts,
-        accuracy_old=flips.accuracy_old(counts) if counts else None,
-        accuracy_new=flips.accuracy_new(counts) if counts else None,
-        nfr=flips.nfr(counts) if counts else None,
-        pfr=flips.pfr(counts) if counts else None,
-        nfr_mc=flips.nfr_mc(counts) if counts else None,
-        relative_nfr=flips.relative_nfr(counts) if counts else None,
-        btc=flips.btc(counts) if counts else None,
-        bec=flips.bec(counts) if counts else None,
-        inconsistency=flips.inconsistency(counts) if counts else None,
-        mcnemar_p=mcnemar_p(counts.q4, counts.q2) if counts else None,
-        continuous={name: score_change(*pair, tau=tau) for name, pair in scores.items()},
+        **{name: figures.rates[name] if figures else None for name in RATE_NAMES},
+        relative_nfr=relative.value if relative else None,
+        mcnemar_p=change.p if change else None,
+        continuous={name: score_change(*pair, tau=tau, seed=seed, clusters=codes) for name, pair in scores.items()},
         incomplete_scores=incomplete,
-        score=leading,
+        score=score or ("rouge1" if "rouge1" in scores else next(iter(scores), None)),
         tau=float(tau),
-        samples=_to_frame(samples),
+        accuracy_change=change,
+        relative_nfr_interval=relative,
+        clusters=None if codes is None else int(codes.max()) + 1,
+        rows=rows,
+        groups=codes,
     )
 
 
-def _same_answer(old: pa.Array, new: pa.Array) -> NDArray[np.bool_]:
-    both_missing = pc.and_(old.is_null(), new.is_null())
-    return _flags(pc.or_(pc.fill_null(pc.equal(old, new), False), both_missing))
+def _flips(
+    rows: MatchedRows, codes: NDArray[np.int64] | None, seed: int
+) -> tuple[QuadrantCounts | None, FlipFigures | None]:
+    """Figures of the samples with a right or wrong in both tables."""
+    flags = (rows.old_right, rows.new_right, rows.same)
+    if not rows.judged.all():
+        if not rows.judged.any():
+            return None, None
+        flags = (flags[0][rows.judged], flags[1][rows.judged], flags[2][rows.judged])
+        codes = None if codes is None else codes[rows.judged]
+    counts = count_quadrants(*flags)
+    if codes is None:
+        return counts, flip_figures(counts, seed)
+    return counts, clustered_flip_figures(counts, group_cells(codes, *flags), seed)
 
 
-def _flags(array: pa.Array) -> NDArray[np.bool_]:
-    return pc.fill_null(array, False).to_numpy(zero_copy_only=False)
-
-
-def _quadrant_text(codes: NDArray[np.int8], judged: NDArray[np.bool_]) -> pa.Array:
-    names = pa.array([quadrant.value for quadrant in Quadrant], pa.large_string())
-    return names.take(pa.array(codes, mask=~judged))
-
-
-def _gold(
-    old: pd.DataFrame, new: pd.DataFrame, joined: JoinedRows, old_name: str, new_name: str
-) -> dict[str, pa.Array]:
-    """The right answer of each sample, from whichever table names it."""
-    found = []
-    if "gold" in old.columns:
-        found.append(text_column(old, "gold", old_name).take(pa.array(joined.old_rows)))
-    if "gold" in new.columns:
-        found.append(text_column(new, "gold", new_name).take(pa.array(joined.new_rows)))
-    return {"gold": pc.coalesce(*found)} if found else {}
-
-
-def _pair(
-    old: pd.DataFrame, new: pd.DataFrame, joined: JoinedRows, name: str, old_name: str, new_name: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return (
-        score_column(old, name, old_name)[joined.old_rows],
-        score_column(new, name, new_name)[joined.new_rows],
-    )
+def _groups(
+    clusters: Clusters, old: pa.Table, new: pa.Table, joined: JoinedRows, labels: tuple[str, str]
+) -> NDArray[np.int64]:
+    """Number the group of each matched sample."""
+    if isinstance(clusters, str):
+        tables = ((old, joined.old_rows), (new, joined.new_rows))
+        found = next(((table, rows) for table, rows in tables if clusters in table.column_names), None)
+        if found is None:
+            raise ConfigError(f"neither {labels[0]} nor {labels[1]} has a column {clusters!r} that names the groups")
+        column = found[0].column(clusters)
+        if pa.types.is_floating(column.type):
+            column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+        encoded = pc.dictionary_encode(pick(column.combine_chunks(), found[1]))
+        encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+        values = encoded.indices.to_pandas().to_numpy() if encoded.indices.null_count else encoded.indices.to_numpy()
+        where = f"the column {clusters!r}"
+    else:
+        groups = [clusters.get(identity) for identity in joined.ids.to_pylist()]
+        values = np.fromiter(groups, dtype=object, count=len(groups))
+        where = "the groups given"
+    missing = np.flatnonzero(pd.isna(values))
+    if len(missing):
+        raise DataError(
+            f"{where}: {len(missing):,} of {len(values):,} samples have no group, the first is "
+            f"{joined.ids[int(missing[0])].as_py()!r}; name a group for each sample (one that stands alone is a group "
+            "of its own)"
+        )
+    codes = cluster_codes(values)
+    if codes.max() == 0:
+        raise DataError(f"{where}: all {len(codes):,} samples are in one group; an interval needs two or more")
+    return codes
 
 
 def _choose_scores(
-    old: pd.DataFrame,
-    new: pd.DataFrame,
-    joined: JoinedRows,
-    requested: str | None,
-    old_name: str,
-    new_name: str,
-) -> tuple[list[str], tuple[str, ...]]:
+    old: pa.Table, new: pa.Table, joined: JoinedRows, requested: str | None, labels: tuple[str, str]
+) -> tuple[dict[str, ScorePair], tuple[str, ...]]:
     """Return the scores to compare, and the columns left out because some samples have no value.
 
     A gap in a known score or in the one asked for is an error; any other column may just not be a score.
     """
     names = shared_scores(old, new)
     if requested is not None and requested not in names:
-        if requested not in old.columns or requested not in new.columns:
+        if requested not in old.column_names or requested not in new.column_names:
             known = ", ".join(names) or "none"
             raise ConfigError(f"the score {requested!r} is not in both tables; they share these: {known}")
         names.insert(0, requested)
-    chosen, incomplete = [], []
+    chosen: dict[str, ScorePair] = {}
+    incomplete = []
     for name in names:
-        pair = _pair(old, new, joined, name, old_name, new_name)
+        pair = pick_scores(old, new, joined, name, labels)
         if all(has_no_gap(scores) for scores in pair):
-            chosen.append(name)
+            chosen[name] = pair
         elif name in KNOWN_SCORES or name == requested:
-            raise DataError(_gap_message(name, pair, old, joined, old_name, new_name))
+            raise DataError(_gap_message(name, pair, joined, labels))
         else:
             incomplete.append(name)
     return chosen, tuple(incomplete)
 
 
-def _gap_message(
-    name: str,
-    pair: tuple[NDArray[np.float64], NDArray[np.float64]],
-    old: pd.DataFrame,
-    joined: JoinedRows,
-    old_name: str,
-    new_name: str,
-) -> str:
+def _gap_message(name: str, pair: ScorePair, joined: JoinedRows, labels: tuple[str, str]) -> str:
     gaps = [np.flatnonzero(~np.isfinite(scores)) for scores in pair]
     first = int((gaps[0] if len(gaps[0]) else gaps[1])[0])
-    sample_id = old["sample_id"].iloc[joined.old_rows[first]]
     return (
-        f"the score {name!r} is missing or infinite for {len(gaps[0]):,} samples of {old_name} and "
-        f"{len(gaps[1]):,} of {new_name} ({joined.report.matched:,} compared), first for sample "
-        f"{sample_id!r}; score these samples again, or take them out of both tables"
+        f"the score {name!r} is missing or infinite for {len(gaps[0]):,} samples of {labels[0]} and "
+        f"{len(gaps[1]):,} of {labels[1]} ({joined.report.matched:,} compared), first for sample "
+        f"{joined.ids[first].as_py()!r}; score these samples again, or take them out of both tables"
     )
-
-
-def _to_frame(columns: dict[str, Any]) -> pd.DataFrame:
-    booleans = {pa.bool_(): pd.BooleanDtype()}
-    frame = pa.table(columns).to_pandas(types_mapper=booleans.get)
-    frame["same_answer"] = frame["same_answer"].to_numpy(dtype=np.bool_)
-    return frame

@@ -18,11 +18,12 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from muscle_core.comparison.align import align_tables, aligned_flags
+from muscle_core.comparison.align import align_tables, aligned_flags, arrow_tables_of
+from muscle_core.comparison.columns import Predictions
 from muscle_core.comparison.pairwise import PairwiseFlips, pairwise_flips
 from muscle_core.errors import ConfigError, DataError
 from muscle_core.metrics.rates import Rate, finite, rate
-from muscle_core.metrics.statistics import mcnemar_p
+from muscle_core.metrics.statistics import adjusted_p, mcnemar_p
 
 # Every sample judged by two versions or more is in exactly one of the first six; the text is the rule.
 CATEGORIES = {
@@ -126,9 +127,9 @@ class History:
         """One row a step from a version to the next, on the `n` samples judged in both.
 
         `q1` to `q4` count right in both, fixed, wrong in both, broken; `nfr` and `pfr` come with `_low` and `_high`;
-        `p` is the exact McNemar test of equal accuracy, not corrected for the number of steps. Of all samples,
-        `first_broken` says for how many this step is the first that broke them, `fixed_again` how many broken ones
-        are right again for the first time.
+        `p` is the exact McNemar test of equal accuracy, `p_adjusted` the same adjusted for the number of steps
+        (Benjamini and Hochberg). Of all samples, `first_broken` says for how many this step is the first that broke
+        them, `fixed_again` how many broken ones are right again for the first time.
         """
         flips, both, n = self.pairwise
         broken, again = (
@@ -162,7 +163,9 @@ class History:
                     "fixed_again": int(again[new]),
                 }
             )
-        return pd.DataFrame(rows)
+        frame = pd.DataFrame(rows)
+        frame.insert(frame.columns.get_loc("p") + 1, "p_adjusted", adjusted_p(frame["p"]))
+        return frame
 
     def transitions(self) -> pd.DataFrame:
         """Streams between consecutive versions, as a Sankey chart needs them; every sample is in one at each step.
@@ -235,7 +238,7 @@ class History:
         return figures
 
 
-def history(tables: Mapping[str, pd.DataFrame]) -> History:
+def history(tables: Mapping[str, Predictions]) -> History:
     """Put the prediction tables of versions side by side.
 
     Args:
@@ -248,8 +251,9 @@ def history(tables: Mapping[str, pd.DataFrame]) -> History:
     """
     if len(tables) < 2:
         raise ConfigError(f"a history needs two versions or more, got {len(tables)}.")
-    aligned = align_tables(tables)
-    right, known = aligned_flags(tables, aligned)
+    columns = arrow_tables_of(tables, {"correct"})
+    aligned = align_tables(columns)
+    right, known = aligned_flags(columns, aligned)
     unjudged = [name for version, name in enumerate(aligned.names) if not known[:, version].any()]
     if unjudged:
         raise DataError(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from muscle_core.comparison.columns import text_column
+from muscle_core.comparison.columns import Predictions, column_names, text_column
+from muscle_core.comparison.matching import match_ids, pick
 from muscle_core.errors import DataError, raise_all
 
 REQUIRED_COLUMNS = ("sample_id", "prediction")
@@ -37,14 +37,15 @@ class JoinReport(NamedTuple):
 
 
 class JoinedRows(NamedTuple):
-    """Row numbers of the matched samples in each table, in the order of the old table."""
+    """The matched samples, in the order of the old table: their ids, and their row numbers in each table."""
 
+    ids: pa.Array
     old_rows: NDArray[np.int64]
     new_rows: NDArray[np.int64]
     report: JoinReport
 
 
-def join_tables(old: pd.DataFrame, new: pd.DataFrame, old_name: str, new_name: str) -> JoinedRows:
+def join_tables(old: pa.Table, new: pa.Table, old_name: str, new_name: str) -> JoinedRows:
     """Pair the rows of two prediction tables by `sample_id`, never by row order.
 
     Args:
@@ -54,46 +55,37 @@ def join_tables(old: pd.DataFrame, new: pd.DataFrame, old_name: str, new_name: s
         new_name: name of the new version, for messages.
 
     Raises:
-        DataError: if a needed column is missing, an id is empty, or no sample can be paired.
+        DataError: if an id is empty, or no sample can be paired.
     """
-    check_columns([(old_name, old), (new_name, new)])
     old_ids = _sample_ids(old, old_name)
     new_ids = _sample_ids(new, new_name)
     for name, ids in ((old_name, old_ids), (new_name, new_ids)):
         if not len(ids):
             raise DataError(f"the predictions of {name} hold no row; evaluate that version first, then compare again")
-    old_codes, new_codes, distinct = _shared_codes(old_ids, new_ids)
-
-    old_times = np.bincount(old_codes, minlength=distinct)
-    new_times = np.bincount(new_codes, minlength=distinct)
-    paired = (old_times == 1) & (new_times == 1)
-    new_row_of_code = np.zeros(distinct, dtype=np.int64)
-    new_row_of_code[new_codes] = np.arange(len(new_codes))
-    old_rows = np.flatnonzero(paired[old_codes])
-    new_rows = new_row_of_code[old_codes[old_rows]]
-
+    matches = match_ids(old_ids, new_ids)
+    old_rows, new_rows = matches.old_rows, matches.new_rows
     conflict = _gold_differs(old, new, old_rows, new_rows, old_name, new_name)
-    conflicting = int(np.count_nonzero(conflict))
-    if conflicting:
+    if conflict is not None:
         old_rows, new_rows = old_rows[~conflict], new_rows[~conflict]
+    conflicting = 0 if conflict is None else int(np.count_nonzero(conflict))
     report = JoinReport(
         matched=len(old_rows),
-        only_old=int(np.count_nonzero((old_times == 1) & (new_times == 0))),
-        only_new=int(np.count_nonzero((old_times == 0) & (new_times == 1))),
-        duplicate_old=int(np.count_nonzero(old_times > 1)),
-        duplicate_new=int(np.count_nonzero(new_times > 1)),
+        only_old=matches.only_old,
+        only_new=matches.only_new,
+        duplicate_old=matches.duplicate_old,
+        duplicate_new=matches.duplicate_new,
         conflicting=conflicting,
     )
     if not len(old_rows):
         raise DataError(_nothing_matched(report, old_ids, new_ids, old_name, new_name))
-    return JoinedRows(old_rows, new_rows, report)
+    return JoinedRows(pick(old_ids, old_rows), old_rows, new_rows, report)
 
 
-def check_columns(tables: list[tuple[str, pd.DataFrame]]) -> None:
+def check_columns(tables: list[tuple[str, Predictions]]) -> None:
     """Refuse tables that lack a column every comparison needs, or hold one twice; list all problems."""
     problems = []
     for name, table in tables:
-        present = list(table.columns)
+        present = column_names(table)
         missing = [column for column in REQUIRED_COLUMNS if column not in present]
         if missing:
             known = ", ".join(map(str, present)) or "(none)"
@@ -104,7 +96,7 @@ def check_columns(tables: list[tuple[str, pd.DataFrame]]) -> None:
     raise_all(problems, DataError, "prediction tables cannot be compared")
 
 
-def _sample_ids(table: pd.DataFrame, name: str) -> pa.Array:
+def _sample_ids(table: pa.Table, name: str) -> pa.Array:
     ids = text_column(table, "sample_id", name)
     if ids.null_count:
         row = int(np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))[0])
@@ -115,33 +107,23 @@ def _sample_ids(table: pd.DataFrame, name: str) -> pa.Array:
     return ids
 
 
-def _shared_codes(old_ids: pa.Array, new_ids: pa.Array) -> tuple[np.ndarray, np.ndarray, int]:
-    """Number the distinct ids of both tables; one pass of hashing serves the join and all its counts."""
-    if old_ids.equals(new_ids):
-        # Two runs over one dataset keep its order: then one of the columns need not be hashed.
-        once = pc.dictionary_encode(old_ids)
-        codes = once.indices.to_numpy()
-        return codes, codes, len(once.dictionary)
-    encoded = pc.dictionary_encode(pa.chunked_array([old_ids, new_ids]))
-    old_codes, new_codes = (chunk.indices.to_numpy() for chunk in encoded.chunks)
-    return old_codes, new_codes, len(encoded.chunk(0).dictionary)
-
-
 def _gold_differs(
-    old: pd.DataFrame,
-    new: pd.DataFrame,
-    old_rows: np.ndarray,
-    new_rows: np.ndarray,
+    old: pa.Table,
+    new: pa.Table,
+    old_rows: NDArray[np.int64],
+    new_rows: NDArray[np.int64],
     old_name: str,
     new_name: str,
-) -> NDArray[np.bool_]:
-    """Whether both tables name a right answer for a pair, and not the same one."""
-    if "gold" not in old.columns or "gold" not in new.columns:
-        return np.zeros(len(old_rows), dtype=np.bool_)
-    old_gold = text_column(old, "gold", old_name).take(pa.array(old_rows))
-    new_gold = text_column(new, "gold", new_name).take(pa.array(new_rows))
-    differs = pc.fill_null(pc.not_equal(old_gold, new_gold), False)
-    return differs.to_numpy(zero_copy_only=False)
+) -> NDArray[np.bool_] | None:
+    """Whether both tables name a right answer for a pair, and not the same one; None where that is so for no pair."""
+    if "gold" not in old.column_names or "gold" not in new.column_names:
+        return None
+    differs = pc.not_equal(
+        pick(text_column(old, "gold", old_name), old_rows), pick(text_column(new, "gold", new_name), new_rows)
+    )
+    if not pc.any(differs, min_count=0).as_py():
+        return None
+    return pc.fill_null(differs, False).to_numpy(zero_copy_only=False)
 
 
 def _nothing_matched(report: JoinReport, old_ids: pa.Array, new_ids: pa.Array, old_name: str, new_name: str) -> str:

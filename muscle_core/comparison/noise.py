@@ -22,18 +22,19 @@ from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from muscle_core.comparison.align import Aligned, align_tables, aligned_flags
-from muscle_core.comparison.columns import KNOWN_SCORES, score_column, text_column
+from muscle_core.comparison.align import Aligned, align_tables, aligned_flags, arrow_tables_of
+from muscle_core.comparison.columns import KNOWN_SCORES, Predictions, score_column, text_column
 from muscle_core.comparison.comparison import Comparison
 from muscle_core.comparison.pairwise import pairwise_flips
 from muscle_core.errors import DataError
+from muscle_core.metrics.bootstrap import counted_limits
+from muscle_core.metrics.clusters import cluster_codes, cluster_limits, cluster_sums, share_of_totals
 from muscle_core.metrics.continuous import bootstrap_means
 from muscle_core.metrics.rates import Interval, Rate, check_confidence, finite, rate
-from muscle_core.metrics.statistics import percentile_limits
 
 
 class PairNoise(NamedTuple):
@@ -142,7 +143,7 @@ def mean_ordered_loss(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def noise_floor(
-    groups: Sequence[Mapping[str, pd.DataFrame]],
+    groups: Sequence[Mapping[str, Predictions]],
     *,
     score: str | None = None,
     borrowed: bool = False,
@@ -168,7 +169,8 @@ def noise_floor(
     usable = [group for group in groups if len(group) > 1]
     if not usable:
         return None
-    tables = {f"{number} {name}": table for number, group in enumerate(usable) for name, table in group.items()}
+    every = {f"{number} {name}": table for number, group in enumerate(usable) for name, table in group.items()}
+    tables = arrow_tables_of(every, {"prediction", "correct", *KNOWN_SCORES, *filter(None, [score])})
     aligned = align_tables(tables)
     sizes = [len(group) for group in usable]
     values, score = _values(tables, aligned, score)
@@ -209,22 +211,25 @@ def noise_floor(
     )
 
 
-def _values(tables: Mapping[str, pd.DataFrame], aligned: Aligned, score: str | None) -> tuple[NDArray[Any], str | None]:
+def _values(tables: Mapping[str, pa.Table], aligned: Aligned, score: str | None) -> tuple[NDArray[Any], str | None]:
     """Right (1), wrong (0) or not judged (-1) of each run, or its score, nan where there is none; and which score."""
     if score is None:
         right, known = aligned_flags(tables, aligned)
         if known.any(axis=0).all():
             return np.where(known, right.astype(np.int8), np.int8(-1)), None
-        shared = [name for name in KNOWN_SCORES if all(name in table for table in tables.values())]
-        score = next(
-            (name for name in shared if all(table[name].notna().any() for table in tables.values())), KNOWN_SCORES[0]
-        )
+        held = [name for name in KNOWN_SCORES if all(_holds(table, name) for table in tables.values())]
+        score = held[0] if held else KNOWN_SCORES[0]
     values = np.full(aligned.rows.shape, np.nan)
     for number, (name, table) in enumerate(tables.items()):
         there = aligned.rows[:, number] >= 0
-        if score in table:
+        if score in table.column_names:
             values[there, number] = score_column(table, score, name)[aligned.rows[there, number]]
     return values, score
+
+
+def _holds(table: pa.Table, column: str) -> bool:
+    """Whether a table has a value in a column."""
+    return column in table.column_names and table.column(column).null_count < len(table)
 
 
 def _pairs(names: list[str], values: NDArray[Any]) -> list[PairNoise]:
@@ -237,9 +242,9 @@ def _pairs(names: list[str], values: NDArray[Any]) -> list[PairNoise]:
     return [PairNoise(names[a], names[b], mean) for (a, b), mean in zip(ordered, means, strict=True)]
 
 
-def _graded_differently(tables: Mapping[str, pd.DataFrame], aligned: Aligned, sizes: list[int]) -> int:
+def _graded_differently(tables: Mapping[str, pa.Table], aligned: Aligned, sizes: list[int]) -> int:
     """Samples on which two runs of a group give one answer, of which one is right and the other wrong."""
-    if not all("prediction" in table for table in tables.values()):
+    if not all("prediction" in table.column_names for table in tables.values()):
         return 0
     right, known = aligned_flags(tables, aligned)
     answers = [text_column(table, "prediction", name) for name, table in tables.items()]
@@ -295,32 +300,42 @@ def above_floor(comparison: Comparison, floor: NoiseFloor) -> FloorDifference:
     if floor.score != wanted:
         names = [f"the score {score!r}" if score else "right and wrong" for score in (floor.score, wanted)]
         raise DataError(f"the noise floor is of {names[0]}, the comparison of {names[1]}; measure a floor of the same")
-    samples = comparison.samples
+    rows = comparison.rows
     if wanted is None:
-        judged = samples["quadrant"].notna().to_numpy()
-        loss = (samples["quadrant"] == "Q4").fillna(False).to_numpy(dtype=np.float64)[judged]
+        judged = rows.judged
+        loss = (rows.old_right & ~rows.new_right)[judged].astype(np.float64)
     else:
-        judged = np.ones(len(samples), dtype=bool)
-        loss = np.maximum(-samples[f"delta_{wanted}"].to_numpy(dtype=np.float64), 0.0)
+        old, new = rows.scores[wanted]
+        judged, loss = np.ones(len(old), dtype=bool), np.maximum(old - new, 0.0)
     if floor.samples is not None:
-        ids = pd.Index(samples["sample_id"][judged])
-        found = pd.Index(floor.samples.ids.to_pandas()).get_indexer(ids)
+        ids = rows.ids.filter(pa.array(judged)).cast(floor.samples.ids.type)
+        found = pc.index_in(ids, floor.samples.ids).fill_null(-1).to_numpy()
         shared = found >= 0
         if 2 * np.count_nonzero(shared) >= len(ids):
-            both = loss[shared], floor.samples.loss[found[shared]]
-            return paired_difference(*both, floor.samples.largest)
+            groups = None if comparison.groups is None else comparison.groups[judged][shared]
+            return paired_difference(loss[shared], floor.samples.loss[found[shared]], floor.samples.largest, groups)
     one = _interval(loss, wanted)
     return _combined(one, Interval(floor.rate, floor.low, floor.high), 0.0, len(loss), paired=False)
 
 
-def paired_difference(loss: NDArray[np.float64], floor: NDArray[np.float64], largest: float) -> FloorDifference:
+def paired_difference(
+    loss: NDArray[np.float64],
+    floor: NDArray[np.float64],
+    largest: float,
+    groups: NDArray[np.int64] | None = None,
+) -> FloorDifference:
     """Mean of `loss` minus mean of `floor` on the same samples, with its interval.
 
     Args:
         loss: flips of the update, 0 or 1, or losses of a score (n).
         floor: mean flip indicator, or mean loss, between runs of one version, in the same order.
         largest: as of `FloorSamples`; nan for a score.
+        groups: group of each sample, where several belong together: then whole groups are drawn.
     """
+    if groups is not None and len(np.unique(groups)) > 1:
+        sums = cluster_sums(cluster_codes(groups), [loss - floor, np.ones(len(loss))])
+        low, high = cluster_limits(sums, share_of_totals, seed=0)
+        return FloorDifference(float((loss - floor).mean()), low, high, len(loss), paired=True)
     if math.isnan(largest):
         value = bootstrap_means((loss - floor)[:, None], seed=0)[0]
         return FloorDifference(*value, n=len(loss), paired=True)
@@ -338,11 +353,10 @@ def _interval(loss: NDArray[np.float64], score: str | None) -> Interval:
     return Interval(flips.value, flips.low, flips.high)
 
 
-def _bootstrap(values: NDArray[np.float64], resamples: int = 2000) -> tuple[float, float]:
+def _bootstrap(values: NDArray[np.float64]) -> tuple[float, float]:
     """Percentile limits of a mean; few values are distinct, and how often each is drawn is multinomial."""
     distinct, counts = np.unique(values, return_counts=True)
-    draws = np.random.default_rng(0).multinomial(len(values), counts / len(values), size=resamples)
-    return percentile_limits(draws @ distinct / len(values), 0.95)
+    return counted_limits(counts, distinct[:, None], lambda totals: totals[..., 0] / len(values), seed=0)
 
 
 def _combined(one: Interval, other: Interval, correlation: float, n: int, *, paired: bool) -> FloorDifference:

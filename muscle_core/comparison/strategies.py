@@ -9,19 +9,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from muscle_core.comparison.columns import Predictions
 from muscle_core.comparison.comparison import Comparison, compare
 from muscle_core.errors import DataError
+from muscle_core.metrics.clusters import sign_flip_p
 from muscle_core.metrics.continuous import bootstrap_means
 from muscle_core.metrics.rates import Interval, Rate, rate
-from muscle_core.metrics.statistics import PairedDifference, paired_rate_difference
+from muscle_core.metrics.statistics import PairedDifference, adjusted_p, paired_rate_difference
 
 Row = dict[str, Any]
 
 
 def compare_strategies(
-    old: pd.DataFrame,
-    new: pd.DataFrame,
-    variants: dict[str, pd.DataFrame],
+    old: Predictions,
+    new: Predictions,
+    variants: Mapping[str, Predictions],
     *,
     task_kind: str,
     old_name: str,
@@ -37,8 +39,9 @@ def compare_strategies(
     measured against the old version on all samples of that pair. Changes (`nfr_change`, `accuracy_change`,
     `regression_change`, with `_low`, `_high` and, for rates, `_p`) are variant minus plain new, paired, on
     the `paired_n` samples all three tables hold; `nfr_relative_change` and `regression_relative_change`
-    divide them by the level of the plain new version on these samples, and are nan if that is 0. No
-    correction for testing several variants is applied.
+    divide them by the level of the plain new version on these samples, and are nan if that is 0. `_p_adjusted`
+    is `_p` adjusted for the number of variants (Benjamini and Hochberg); the plain new version is no test, its
+    own is nan.
 
     Args:
         old: predictions of the old version.
@@ -69,13 +72,13 @@ def compare_strategies(
         row |= _levels(comparison)
         row |= _changes(comparison, plain, seed)
         rows.append(row)
-    return pd.DataFrame(rows)
+    return _with_adjusted_p(pd.DataFrame(rows))
 
 
 def pool_seeds(
-    old: pd.DataFrame,
-    new: pd.DataFrame,
-    variants: Mapping[str, Sequence[pd.DataFrame]],
+    old: Predictions,
+    new: Predictions,
+    variants: Mapping[str, Sequence[Predictions]],
     *,
     task_kind: str,
     old_name: str,
@@ -90,9 +93,11 @@ def pool_seeds(
     Every figure is first averaged over the seeds of a strategy, sample by sample, and then over the samples, so that
     a level or change `x` comes with the 95 % interval `x_low` to `x_high` over *samples*, with the seeds as they are.
     It does not tell what other seeds would give; `x_min` and `x_max`, the least and greatest of the seeds, hint at it.
-    Changes are pooled variant minus plain new version, paired, in column names as of `compare_strategies`; there is no
-    p-value, since the exact test is for one variant. Intervals are percentile bootstraps; Wilson's is taken for a rate
-    where all seeds agree on every sample, as one seed does, so that such rows equal those of `compare_strategies`.
+    Changes are pooled variant minus plain new version, paired, in column names as of `compare_strategies`. `_p` is that
+    of `sign_flip_p` on the change of each sample, summed over the seeds (with one seed, the exact McNemar test), and
+    `_p_adjusted` the same adjusted for the number of strategies. Intervals are percentile bootstraps; Wilson's is taken
+    for a rate where all seeds agree on every sample, as one seed does, so that such rows equal those of
+    `compare_strategies`.
 
     Args:
         old: predictions of the old version.
@@ -115,7 +120,7 @@ def pool_seeds(
     if new_name in variants:
         raise DataError(f"a strategy has the name of the new version, {new_name!r}; give each one its own name")
 
-    def compared(table: pd.DataFrame, name: str) -> Comparison:
+    def compared(table: Predictions, name: str) -> Comparison:
         return compare(old, table, task_kind=task_kind, old_name=old_name, new_name=name, score=score)
 
     plain = compared(new, new_name)
@@ -130,6 +135,15 @@ def pool_seeds(
         rows.append({"strategy": name, "is_plain_new": False, "seeds": len(tables), **pooled})
     frame = pd.DataFrame(rows)
     frame["seeds"] = pd.Series([row["seeds"] for row in rows], dtype=object)
+    return _with_adjusted_p(frame)
+
+
+def _with_adjusted_p(frame: pd.DataFrame) -> pd.DataFrame:
+    """Put each adjusted p-value right behind the p-value; what is not known stays nan."""
+    for name in ("nfr_change_p", "accuracy_change_p"):
+        if name in frame:
+            adjusted = adjusted_p(frame[name].where(~frame["is_plain_new"]).to_numpy(dtype=float))
+            frame.insert(int(frame.columns.get_loc(name)) + 1, f"{name}_adjusted", adjusted)
     return frame
 
 
@@ -160,10 +174,12 @@ def _pooled_rates(before: pd.DataFrame, after: Sequence[pd.DataFrame], seed: int
         row |= _pooled_level(name, seeds, seed)
         changes = seeds.mean(axis=1) - plain
         if seeds.shape[1] == 1:
-            change = Interval(*paired_rate_difference(seeds[:, 0], plain, seed)[:3])
+            one = paired_rate_difference(seeds[:, 0], plain, seed)
+            change, p = Interval(*one[:3]), one.p
         else:
             change = bootstrap_means(changes[:, None], seed=seed)[0]
-        row |= _interval_cells(f"{name}_change", change)
+            p = sign_flip_p(seeds.sum(axis=1) - seeds.shape[1] * plain.astype(int))
+        row |= {**_interval_cells(f"{name}_change", change), f"{name}_change_p": p}
         row |= _spread_cells(f"{name}_change", seeds.mean(axis=0) - plain.mean())
         if name == "nfr":
             row["nfr_relative_change"] = _ratio(change.value, float(plain.mean()))

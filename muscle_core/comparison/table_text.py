@@ -74,8 +74,8 @@ def readable_over_seeds(
                 "accuracy": _level(row, "accuracy", *_SHARE),
                 "NFR": _level(row, "nfr", *_SHARE),
                 "NFR by seed": _by_seed(row, "nfr", *_SHARE),
-                "NFR change": _change(row, "nfr", *_POINTS),
-                "accuracy change": _change(row, "accuracy", *_POINTS),
+                "NFR change": _with_p(_change(row, "nfr", *_POINTS), row, "nfr"),
+                "accuracy change": _with_p(_change(row, "accuracy", *_POINTS), row, "accuracy"),
             }
         if _known(row.get("regression")):
             cells |= {
@@ -128,4 +128,9 @@ def _change(row: _Row, name: str, scale: int, unit: str, digits: str) -> str:
 
 
 def _with_p(text: str, row: _Row, name: str) -> str:
-    return text if text == _DASH else f"{text}, p = {row[f'{name}_change_p']:.2g}"
+    """The change with its p-value, and the one adjusted for the number of variants where that is another."""
+    p, adjusted = row.get(f"{name}_change_p"), row.get(f"{name}_change_p_adjusted")
+    if text == _DASH or not _known(p):
+        return text
+    more = f" ({adjusted:.2g} adjusted)" if _known(adjusted) and f"{adjusted:.2g}" != f"{p:.2g}" else ""
+    return f"{text}, p = {p:.2g}{more}"

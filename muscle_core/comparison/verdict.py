@@ -55,6 +55,7 @@ def verdict(comparison: Comparison, noise: NoiseFloor | None = None) -> str:
     """
     left_out = comparison.join.left_out
     tail = f" ({left_out:,} sample ids could not be paired and are left out.)" if left_out else ""
+    tail += groups_note(comparison)
     if comparison.counts is not None:
         sentence = _flip_sentence(comparison, comparison.counts)
     elif comparison.score is None:
@@ -161,8 +162,8 @@ def _between_runs(comparison: Comparison) -> list[str]:
     ]
     if p < SIGNIFICANCE_LEVEL:
         reasons.append(
-            f"yet their accuracies differ by more than chance (exact McNemar {p_text(p)}), so they may not be the same "
-            "model"
+            f"yet their accuracies differ by more than chance ({comparison.test} {p_text(p)}), so they may not be the "
+            "same model"
         )
     return reasons
 
@@ -174,7 +175,7 @@ def _fall(comparison: Comparison) -> str | None:
         if counts.q4 <= counts.q2 or p >= SIGNIFICANCE_LEVEL:
             return None
         points = (counts.q4 - counts.q2) / counts.n * 100
-        return f"the accuracy fell by {points:.2f} points (exact McNemar {p_text(p)}; n = {counts.n:,})"
+        return f"the accuracy fell by {points:.2f} points ({comparison.test} {p_text(p)}; n = {counts.n:,})"
     assert comparison.score is not None
     mean = comparison.continuous[comparison.score].mean_change
     if mean.high >= 0 or comparison.n < _LEAST_SCORES:
@@ -205,6 +206,14 @@ def _without_floor(comparison: Comparison) -> str:
     )
 
 
+def groups_note(comparison: Comparison) -> str:
+    """Say by how many groups the intervals and the test were made; nothing where each sample stands alone."""
+    if comparison.clusters is None:
+        return ""
+    few = "; with fewer than 30, intervals are too narrow" if comparison.clusters < 30 else ""
+    return f" (Intervals and test by {comparison.clusters:,} groups of samples{few}.)"
+
+
 def _flip_sentence(comparison: Comparison, counts: QuadrantCounts) -> str:
     new, nfr, p = comparison.accuracy_new, comparison.nfr, comparison.mcnemar_p
     assert new is not None
@@ -213,7 +222,7 @@ def _flip_sentence(comparison: Comparison, counts: QuadrantCounts) -> str:
     start = f"{comparison.new_name} is right on {percent(new.value)} ({share(new)})"
     difference = counts.q2 - counts.q4
     points = f"{abs(difference) / counts.n * 100:.1f} points"
-    test = f"exact McNemar {p_text(p)}"
+    test = f"{comparison.test} {p_text(p)}"
     if difference == 0:
         change = f"exactly as many as {comparison.old_name} ({test}; no change in accuracy seen)"
     elif p >= SIGNIFICANCE_LEVEL:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from muscle_core.metrics.clusters import cluster_rate, sign_flip_p
 from muscle_core.metrics.continuous import ScoreChange, bootstrap_means, score_change
 from muscle_core.metrics.flips import (
     accuracy_new,
@@ -14,9 +15,10 @@ from muscle_core.metrics.flips import (
     pfr,
     relative_nfr,
 )
+from muscle_core.metrics.power import mcnemar_power, required_samples
 from muscle_core.metrics.quadrants import Quadrant, QuadrantCounts, count_quadrants, quadrants
 from muscle_core.metrics.rates import Interval, Rate, rate
-from muscle_core.metrics.statistics import PairedDifference, mcnemar_p, paired_rate_difference
+from muscle_core.metrics.statistics import PairedDifference, adjusted_p, mcnemar_p, paired_rate_difference
 
 __all__ = [
     "Interval",
@@ -27,12 +29,15 @@ __all__ = [
     "ScoreChange",
     "accuracy_new",
     "accuracy_old",
+    "adjusted_p",
     "bec",
     "bootstrap_means",
     "btc",
+    "cluster_rate",
     "count_quadrants",
     "inconsistency",
     "mcnemar_p",
+    "mcnemar_power",
     "nfr",
     "nfr_mc",
     "paired_rate_difference",
@@ -40,5 +45,7 @@ __all__ = [
     "quadrants",
     "rate",
     "relative_nfr",
+    "required_samples",
     "score_change",
+    "sign_flip_p",
 ]

@@ -7,19 +7,29 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from muscle_core.errors import ConfigError, DataError
+from muscle_core.metrics.bootstrap import Method, bca_limits, check_bootstrap, percentile_limits
+from muscle_core.metrics.clusters import cluster_codes, cluster_limits, cluster_rate, cluster_sums, share_of_totals
 from muscle_core.metrics.quadrants import check_same_length
-from muscle_core.metrics.rates import Interval, Rate, check_confidence, finite, rate
-from muscle_core.metrics.statistics import check_resamples, percentile_limits
+from muscle_core.metrics.rates import Interval, Rate, finite, rate
 
 # Beyond this many samples the bootstrap and the normal interval of a mean agree to a fraction of a percent of
 # its width, and drawing 2,000 times from a million rows would take most of a minute.
 BOOTSTRAP_LIMIT = 20_000
+
+
+class Options(TypedDict):
+    """Options of a bootstrap, as all functions here take them."""
+
+    seed: int
+    resamples: int
+    confidence: float
+    method: Method
 
 
 class ScoreChange(NamedTuple):
@@ -63,6 +73,8 @@ def score_change(
     seed: int = 0,
     resamples: int = 2000,
     confidence: float = 0.95,
+    method: Method = "percentile",
+    clusters: ArrayLike | None = None,
 ) -> ScoreChange:
     """Return gain, regression and mean change of a score, with paired intervals.
 
@@ -73,6 +85,9 @@ def score_change(
         seed: makes the bootstrap intervals repeatable.
         resamples: number of bootstrap draws.
         confidence: coverage of the intervals.
+        method: "percentile" or "bca", for the means.
+        clusters: group of each sample, where several belong together; all intervals are then those of the cluster
+            bootstrap.
 
     Raises:
         DataError: if a score is missing or infinite, if there is none, or if the two differ in length.
@@ -88,7 +103,14 @@ def score_change(
         raise DataError("there is no score to compare; choose runs that share samples")
     change = new_scores - old_scores
     parts = np.column_stack([change, np.maximum(change, 0.0), np.maximum(-change, 0.0)])
-    mean_change, gain, regression = bootstrap_means(parts, seed=seed, resamples=resamples, confidence=confidence)
+    options: Options = {"seed": seed, "resamples": resamples, "confidence": confidence, "method": method}
+    mean_change, gain, regression = bootstrap_means(parts, clusters=clusters, **options)
+
+    def share(flags: NDArray[np.bool_]) -> Rate:
+        if clusters is None:
+            return rate(int(np.count_nonzero(flags)), n, confidence)
+        return cluster_rate(flags, clusters, **options)
+
     return ScoreChange(
         n=n,
         mean_old=float(old_scores.mean()),
@@ -96,28 +118,44 @@ def score_change(
         mean_change=mean_change,
         gain=gain,
         regression=regression,
-        gain_rate=rate(int(np.count_nonzero(change > tau)), n, confidence),
-        regression_rate=rate(int(np.count_nonzero(change < -tau)), n, confidence),
+        gain_rate=share(change > tau),
+        regression_rate=share(change < -tau),
         tau=float(tau),
     )
 
 
 def bootstrap_means(
-    columns: NDArray[np.float64], *, seed: int, resamples: int = 2000, confidence: float = 0.95
+    columns: NDArray[np.float64],
+    *,
+    seed: int,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    method: Method = "percentile",
+    clusters: ArrayLike | None = None,
 ) -> list[Interval]:
     """Return the mean of each column with its interval; rows are drawn together, so columns stay paired.
 
-    Up to `BOOTSTRAP_LIMIT` rows the interval is the percentile bootstrap; above, mean +- z * standard error,
-    with which it then agrees.
+    Up to `BOOTSTRAP_LIMIT` rows (or groups) the interval is the bootstrap's; above, mean +- z * standard error,
+    with which it then agrees. With groups that is the linearised standard error of a ratio of two totals (Cochran
+    1977, "Sampling Techniques", section 2.11).
 
     Args:
         columns: one row a sample, one column a quantity.
         seed: makes the intervals repeatable.
         resamples: number of bootstrap draws.
         confidence: coverage of the intervals.
+        method: "percentile" or "bca".
+        clusters: group of each row, where several belong together; whole groups are then drawn.
+
+    Raises:
+        DataError: a row has no group.
+        ConfigError: an option has a value that cannot work.
     """
-    check_confidence(confidence)
-    check_resamples(resamples)
+    check_bootstrap(resamples, confidence, method)
+    if clusters is not None:
+        codes = cluster_codes(clusters)
+        check_same_length(columns, codes, "the scores", "clusters")
+        return _cluster_means(columns, codes, seed, resamples, confidence, method)
     n = len(columns)
     means = columns.mean(axis=0)
     if n > BOOTSTRAP_LIMIT:
@@ -125,8 +163,40 @@ def bootstrap_means(
         limits = list(zip(means - half, means + half, strict=True))
     else:
         draws = _resampled_means(columns, np.random.default_rng(seed), resamples)
-        limits = [percentile_limits(draws[:, column], confidence) for column in range(columns.shape[1])]
+        limits = [
+            percentile_limits(drawn, confidence)
+            if method == "percentile" or n == 1
+            else bca_limits(drawn, mean, (mean * n - values) / (n - 1), confidence)
+            for drawn, mean, values in zip(draws.T, means, columns.T, strict=True)
+        ]
     return [Interval(float(mean), float(low), float(high)) for mean, (low, high) in zip(means, limits, strict=True)]
+
+
+def _cluster_means(
+    columns: NDArray[np.float64],
+    codes: NDArray[np.int64],
+    seed: int,
+    resamples: int,
+    confidence: float,
+    method: Method,
+) -> list[Interval]:
+    sums = cluster_sums(codes, [*columns.T, np.ones(len(columns))])
+    groups = len(sums)
+    intervals = []
+    for column in range(columns.shape[1]):
+        pair = sums[:, (column, -1)]
+        mean = float(pair[:, 0].sum()) / len(columns)
+        if groups > BOOTSTRAP_LIMIT:
+            residuals = pair[:, 0] - mean * pair[:, 1]
+            error = math.sqrt(groups / (groups - 1) * float(residuals @ residuals)) / len(columns)
+            half = NormalDist().inv_cdf(0.5 + confidence / 2) * error
+            low, high = mean - half, mean + half
+        else:
+            low, high = cluster_limits(
+                pair, share_of_totals, seed=seed, resamples=resamples, confidence=confidence, method=method
+            )
+        intervals.append(Interval(mean, low, high))
+    return intervals
 
 
 def _resampled_means(

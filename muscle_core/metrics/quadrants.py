@@ -100,12 +100,17 @@ def count_quadrants(old_correct: ArrayLike, new_correct: ArrayLike, same_answer:
     Raises:
         DataError: if the three do not hold one yes or no for each of the same samples.
     """
-    codes = quadrant_codes(old_correct, new_correct)
+    old, new = as_flags(old_correct, "old_correct"), as_flags(new_correct, "new_correct")
     same = as_flags(same_answer, "same_answer")
-    check_same_length(codes, same, "old_correct", "same_answer")
-    q1, q2, q3, q4 = (int(count) for count in np.bincount(codes, minlength=4))
-    q3_same = int(np.count_nonzero(same & (codes == 2)))
-    return QuadrantCounts(q1=q1, q2=q2, q3=q3, q3_same=q3_same, q3_changed=q3 - q3_same, q4=q4)
+    check_same_length(old, new, "old_correct", "new_correct")
+    check_same_length(old, same, "old_correct", "same_answer")
+    # Counting flags is several times faster than sorting samples into quadrants and counting those.
+    both, old_right, new_right = (int(np.count_nonzero(flags)) for flags in (old & new, old, new))
+    wrong = ~(old | new)
+    q3, q3_same = int(np.count_nonzero(wrong)), int(np.count_nonzero(wrong & same))
+    return QuadrantCounts(
+        q1=both, q2=new_right - both, q3=q3, q3_same=q3_same, q3_changed=q3 - q3_same, q4=old_right - both
+    )
 
 
 def as_flags(values: ArrayLike, name: str) -> NDArray[np.bool_]:

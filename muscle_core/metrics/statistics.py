@@ -1,7 +1,7 @@
 """Tests for differences between two versions on the same samples.
 
-Covered: the exact McNemar test and a paired bootstrap for 0/1 outcomes. Not covered: corrections for looking
-at many comparisons at once.
+Covered: the exact McNemar test, a paired bootstrap for 0/1 outcomes, and the correction for looking at many
+comparisons at once. Samples in groups: `clusters`.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from muscle_core.errors import ConfigError, DataError
+from muscle_core.errors import DataError
+from muscle_core.metrics.bootstrap import Method, check_bootstrap, counted_limits
+from muscle_core.metrics.clusters import cluster_codes, cluster_limits, cluster_sums, share_of_totals, sign_flip_p
 from muscle_core.metrics.quadrants import as_flags, check_same_length
-from muscle_core.metrics.rates import check_confidence, finite
+from muscle_core.metrics.rates import finite
 
 
 class PairedDifference(NamedTuple):
     """Difference of two rates on the same samples, with its interval and test.
 
-    `value` is rate(a) - rate(b); `p` is the exact McNemar p-value; `n` the number of samples.
+    `value` is rate(a) - rate(b); `p` is the exact McNemar p-value (with clusters, `sign_flip_p` by group); `n` the
+    number of samples.
     """
 
     value: float
@@ -69,6 +72,8 @@ def paired_rate_difference(
     seed: int,
     resamples: int = 2000,
     confidence: float = 0.95,
+    method: Method = "percentile",
+    clusters: ArrayLike | None = None,
 ) -> PairedDifference:
     """Return rate(a) - rate(b) on the same samples, such as NFR(compat) - NFR(new).
 
@@ -82,36 +87,79 @@ def paired_rate_difference(
         flags_b: the same for the second rate, in the same order.
         seed: makes the interval repeatable.
         resamples: number of bootstrap draws.
-        confidence: coverage of the percentile interval.
+        confidence: coverage of the interval.
+        method: "percentile", or "bca" for the bias-corrected and accelerated interval.
+        clusters: group of each sample, where several belong together; whole groups are then drawn, and `p` is that of
+            `sign_flip_p` by group instead of McNemar's.
 
     Raises:
         DataError: if the two do not hold one yes or no for each of the same samples; or hold none.
         ConfigError: if an option has a value that cannot work.
     """
-    check_confidence(confidence)
-    check_resamples(resamples)
+    check_bootstrap(resamples, confidence, method)
     a = as_flags(flags_a, "flags_a")
     b = as_flags(flags_b, "flags_b")
     check_same_length(a, b, "flags_a", "flags_b")
     n = len(a)
     if n == 0:
         raise DataError("there is no sample to compare two rates on; choose runs that share samples")
+    if clusters is not None:
+        codes = cluster_codes(clusters)
+        check_same_length(a, codes, "flags_a", "clusters")
+        sums = cluster_sums(codes, [a.astype(np.int8) - b.astype(np.int8), np.ones(n)])
+        low, high = cluster_limits(
+            sums, share_of_totals, seed=seed, resamples=resamples, confidence=confidence, method=method
+        )
+        return PairedDifference(float(sums[:, 0].sum()) / n, low, high, n, sign_flip_p(sums[:, 0]))
     only_a = int(np.count_nonzero(a & ~b))
     only_b = int(np.count_nonzero(b & ~a))
-    shares = np.array([only_a, only_b, n - only_a - only_b]) / n
-    draws = np.random.default_rng(seed).multinomial(n, shares, size=resamples)
-    low, high = percentile_limits((draws[:, 0] - draws[:, 1]) / n, confidence)
+    return difference_of_counts(only_a, only_b, n, seed=seed, resamples=resamples, confidence=confidence, method=method)
+
+
+def difference_of_counts(
+    only_a: int,
+    only_b: int,
+    n: int,
+    *,
+    seed: int,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    method: Method = "percentile",
+) -> PairedDifference:
+    """Return `paired_rate_difference` from its counts: samples in the first rate only, in the second only, and all."""
+    low, high = counted_limits(
+        [only_a, only_b, n - only_a - only_b],
+        [[1], [-1], [0]],
+        lambda totals: totals[..., 0] / n,
+        seed=seed,
+        resamples=resamples,
+        confidence=confidence,
+        method=method,
+    )
     return PairedDifference((only_a - only_b) / n, low, high, n, mcnemar_p(only_a, only_b))
 
 
-def percentile_limits(draws: np.ndarray, confidence: float) -> tuple[float, float]:
-    """Return the limits between which the central share `confidence` of the draws lies."""
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(draws, (tail, 1 - tail))
-    return float(low), float(high)
+def adjusted_p(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Return the p-values adjusted for their number by Benjamini and Hochberg (1995).
 
+    Calling every adjusted value below q a finding keeps the expected share of false ones among them at q, for
+    independent and for positively dependent tests. Values that are nan (no test was made) do not count and stay nan.
 
-def check_resamples(resamples: int) -> None:
-    """Refuse a number of bootstrap draws too small for an interval."""
-    if resamples < 100:
-        raise ConfigError(f"an interval needs at least 100 bootstrap draws; resamples is {resamples}")
+    Args:
+        p_values: one p-value for each comparison.
+
+    Raises:
+        DataError: a value does not lie between 0 and 1.
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    known = np.isfinite(values)
+    if not ((values[known] >= 0) & (values[known] <= 1)).all() or np.isinf(values).any():
+        raise DataError(f"p-values must lie between 0 and 1; they are {values.tolist()}")
+    adjusted = np.full(values.shape, np.nan)
+    if known.sum() == 1:
+        adjusted[known] = values[known]
+    elif known.any():
+        from scipy.stats import false_discovery_control  # takes a second to import
+
+        adjusted[known] = false_discovery_control(values[known], method="bh")
+    return adjusted

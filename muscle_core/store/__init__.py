@@ -17,7 +17,13 @@ from muscle_core.store.catalog import (
     stored_path,
 )
 from muscle_core.store.job_files import LOG, METRICS, job_file, publish_job_files
-from muscle_core.store.predictions import PredictionWriter, read_predictions, summarise, summary_text
+from muscle_core.store.predictions import (
+    PredictionWriter,
+    read_prediction_table,
+    read_predictions,
+    summarise,
+    summary_text,
+)
 from muscle_core.store.tables import Dataset, EvaluationRun, Job, ModelVersion, TrainingRun
 from muscle_core.store.workspace import Workspace
 
@@ -44,6 +50,7 @@ __all__ = [
     "list_versions",
     "made_by",
     "publish_job_files",
+    "read_prediction_table",
     "read_predictions",
     "require_weights",
     "runs_of",

@@ -66,12 +66,12 @@ class PredictionWriter:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def read_predictions(folder: Path, columns: list[str] | None = None) -> pd.DataFrame:
-    """Read a prediction table.
+def read_prediction_table(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a prediction table into Arrow.
 
     Args:
         folder: of the run.
-        columns: what to read; by default all but the per-token log-likelihoods.
+        columns: what to read, of what the table has; by default all but the per-token log-likelihoods.
 
     Raises:
         StoreError: the folder or its parts are missing or damaged.
@@ -82,10 +82,22 @@ def read_predictions(folder: Path, columns: list[str] | None = None) -> pd.DataF
         raise StoreError(f"the predictions at {folder} are missing; evaluate again to make them anew.")
     try:
         tables = [_read_part(part, columns) for part in parts]
-        table = pa.concat_tables(tables, promote_options="default")
+        return tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="default")
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"the predictions at {folder} are damaged ({error}); evaluate again.") from error
-    frame = table.to_pandas()
+
+
+def read_predictions(folder: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a prediction table into pandas.
+
+    Args:
+        folder: of the run.
+        columns: what to read; by default all but the per-token log-likelihoods.
+
+    Raises:
+        StoreError: the folder or its parts are missing or damaged.
+    """
+    frame = read_prediction_table(folder, columns).to_pandas()
     if "correct" in frame:
         frame["correct"] = frame["correct"].astype("boolean")
     return frame

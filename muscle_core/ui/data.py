@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.compare import predictions_of, require_run
+from muscle_core.actions.compare import compared_columns_of, predictions_of, require_run
 from muscle_core.actions.datasets import load_samples
 from muscle_core.actions.noise import FloorRuns, floor_of_runs, floor_runs
 from muscle_core.comparison import Comparison, NoiseFloor, compare
@@ -24,9 +24,14 @@ def _predictions(home: str, run_id: str, _workspace: Workspace, _run: Evaluation
 
 @st.cache_resource(max_entries=16, show_spinner="Comparing …")
 def _comparison(
-    home: str, runs: tuple[str, str], names: tuple[str, str], kind: str, _frames: tuple[pd.DataFrame, pd.DataFrame]
+    home: str,
+    runs: tuple[str, str],
+    names: tuple[str, str],
+    kind: str,
+    _workspace: Workspace,
+    _runs: tuple[EvaluationRun, EvaluationRun],
 ) -> Comparison:
-    old, new = (frame.reset_index(drop=True) for frame in _frames)
+    old, new = (compared_columns_of(_workspace, run) for run in _runs)
     return compare(old, new, task_kind=kind, old_name=names[0], new_name=names[1])
 
 
@@ -59,9 +64,13 @@ def comparison(workspace: Workspace, old: ModelVersion, new: ModelVersion, datas
         StoreError: one was not evaluated there.
     """
     runs = [require_run(workspace, version, dataset, split) for version in (old, new)]
-    frames = tuple(_predictions(str(workspace.home), run.id, workspace, run) for run in runs)
     return _comparison(
-        str(workspace.home), (runs[0].id, runs[1].id), (old.name, new.name), dataset.task_kind, (frames[0], frames[1])
+        str(workspace.home),
+        (runs[0].id, runs[1].id),
+        (old.name, new.name),
+        dataset.task_kind,
+        workspace,
+        (runs[0], runs[1]),
     )
 
 

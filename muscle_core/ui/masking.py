@@ -84,8 +84,8 @@ def _one_by_one(frame: pd.DataFrame) -> pd.DataFrame:
     )
     st.caption(
         "All rates are shares of the samples in column n; brackets hold 95 % intervals. Changes are "
-        "against the plain new version on the same samples (paired bootstrap; p from the exact McNemar test). The "
-        "p-values are not corrected for comparing several strategies."
+        "against the plain new version on the same samples (paired bootstrap; p from the exact McNemar test; "
+        "adjusted: corrected by Benjamini and Hochberg for comparing several variants)."
     )
     return frame.assign(family=frame["strategy"], strategy=frame["label"])
 
@@ -106,7 +106,8 @@ def _over_seeds(workspace: Workspace, chosen: Picks, variants: list[TrainedVaria
     st.caption(
         "Each figure is the mean over the seeds of one strategy with otherwise equal options, on the samples in column "
         "n. Brackets hold 95 % intervals over these samples; changes are against the plain new version, paired sample "
-        "by sample (bootstrap). An interval does not tell what other seeds would give: see the range by seed. Mixes of "
+        "by sample (bootstrap; p by sign flips of each sample's change). "
+        "An interval does not tell what other seeds would give: see the range by seed. Mixes of "
         "adapters and ensembles have no seed and stand in the other view. Training time is that of one training."
     )
     return frame.assign(family=frame["strategy"], strategy=frame["label"])

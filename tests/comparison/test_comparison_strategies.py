@@ -5,10 +5,12 @@ import pandas as pd
 import pytest
 
 from muscle_core.comparison import compare_strategies, pool_seeds
+from muscle_core.comparison.table_text import readable_variants
 from muscle_core.errors import DataError
 from muscle_core.metrics.rates import rate
 
 NAMES = {"task_kind": "multiple_choice", "old_name": "v1", "new_name": "plain"}
+ENDS = ("", "_low", "_high")
 
 
 def table(correct, ids=None):
@@ -44,6 +46,46 @@ def test_each_variant_against_the_plain_new_version():
     for same in ("plain", "same"):
         assert result.loc[same, "nfr_change"] == 0
         assert result.loc[same, "nfr_change_p"] == 1
+
+
+def test_p_values_are_adjusted_for_the_number_of_variants():
+    generator = np.random.default_rng(1)
+    variants = {f"v{n}": table(MUSCLE["correct"] ^ (generator.random(100) < n / 60)) for n in range(4)}
+    result = compare_strategies(OLD, PLAIN, variants, **NAMES)
+    for name in ("nfr_change_p", "accuracy_change_p"):
+        p, adjusted = result[name].to_numpy()[1:], result[f"{name}_adjusted"].to_numpy()
+        assert math.isnan(adjusted[0]), "the plain new version is no test"
+        # Benjamini and Hochberg by hand: the least of p * tests / rank over this and all larger ones.
+        rank = {value: sum(p <= value) for value in p}
+        expected = [min(min(1.0, other * 4 / rank[other]) for other in p if other >= value) for value in p]
+        assert adjusted[1:] == pytest.approx(expected)
+        assert (adjusted[1:] >= p).all()
+    alone = compare_strategies(OLD, PLAIN, {"v0": variants["v0"]}, **NAMES)
+    assert alone.loc[1, "nfr_change_p_adjusted"] == alone.loc[1, "nfr_change_p"]
+
+
+def test_pooled_seeds_are_tested_by_the_signs_of_their_summed_changes():
+    generator = np.random.default_rng(4)
+    seeds = [table(MUSCLE["correct"] ^ (generator.random(100) < 0.05)) for _ in range(3)]
+    result = pool_seeds(OLD, PLAIN, {"m": seeds, "one": seeds[:1]}, **NAMES).set_index("strategy")
+    plain = (OLD["correct"] & ~PLAIN["correct"]).astype(int)
+    change = sum((OLD["correct"] & ~one["correct"]).astype(int) for one in seeds) - 3 * plain
+    drawn = generator.choice([-1, 1], size=(20_000, 100)) @ change.to_numpy()
+    assert result.loc["m", "nfr_change_p"] == pytest.approx(np.mean(abs(drawn) >= abs(change.sum())), abs=0.006)
+    assert result.loc["m", "nfr_change_p_adjusted"] >= result.loc["m", "nfr_change_p"]
+    assert math.isnan(result.loc["plain", "nfr_change_p_adjusted"])
+    alone = compare_strategies(OLD, PLAIN, {"one": seeds[0]}, **NAMES).loc[1, "nfr_change_p"]
+    assert result.loc["one", "nfr_change_p"] == alone
+
+
+def test_tables_for_people_show_the_adjusted_p_value_where_it_is_another():
+    row = {"is_plain_new": False, "n": 100, "version": "m", "strategy": "s", "seed": 0, "initialisation": "old"}
+    row |= {"old_share": None, "steps": 1, "seconds": 1.0, "accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6}
+    row |= {f"{name}{end}": 0.1 for name in ("nfr", "nfr_mc", "nfr_change", "accuracy_change") for end in ENDS}
+    row |= {"nfr_change_p": 0.01, "nfr_change_p_adjusted": 0.03, "accuracy_change_p": 0.2}
+    cells = readable_variants(pd.DataFrame([row]), time_text=str).iloc[0]
+    assert cells["NFR change"].endswith("p = 0.01 (0.03 adjusted)")
+    assert cells["accuracy change"].endswith("p = 0.2")
 
 
 def test_change_is_measured_on_the_samples_all_three_hold():
