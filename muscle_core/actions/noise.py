@@ -163,7 +163,7 @@ def judge_update(
         dataset_name: dataset.
         split: split both were evaluated on.
         options: as of `noise_floor_of`.
-        cluster: as of `compare_versions`; the noise floor takes samples for the unit all the same.
+        cluster: as of `compare_versions`; the interval of the floor itself counts samples all the same.
         borrowed_from: as of `noise_floor_of`.
         margin: as of `muscle_core.comparison.judge`.
 

@@ -121,6 +121,7 @@ def history_command(
                 "broken",
                 "fixed",
                 "p",
+                "p adjusted",
                 "first broken",
                 "again",
             ),
@@ -132,7 +133,7 @@ def history_command(
                         f"{step['nfr'] * 100:.2f}",
                     ),
                     f"{step['nfr_low'] * 100:.2f}–{step['nfr_high'] * 100:.2f}",
-                    *(f"{step['q4']:,}", f"{step['q2']:,}", f"{step['p']:.2g}"),
+                    *(f"{step['q4']:,}", f"{step['q2']:,}", f"{step['p']:.2g}", f"{step['p_adjusted']:.2g}"),
                     *(f"{step['first_broken']:,}", f"{step['fixed_again']:,}"),
                 )
                 for step in found.steps().to_dict("records")

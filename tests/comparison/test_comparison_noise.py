@@ -260,6 +260,25 @@ def test_a_floor_on_other_samples_is_not_paired():
     assert not above_floor(flipped(3, 3, n=10), half).paired, "one of ten samples is no ground for a pair"
 
 
+def test_groups_of_samples_widen_the_difference_as_they_must():
+    # Ten copies of every sample tell no more than one of each.
+    old, new, *runs = drawn(300, [0.05, 0.06, 0.05, 0.05], seed=5)
+    ids = [f"s{i}-{k}" for i in range(300) for k in range(10)]
+
+    def copies(right):
+        return table(np.repeat(right, 10), ids=ids)
+
+    alone = above_floor(update(table(old), table(new)), noise_floor([{"a": table(runs[0]), "b": table(runs[1])}]))
+    many = noise_floor([{"a": copies(runs[0]), "b": copies(runs[1])}])
+    plain = above_floor(update(copies(old), copies(new)), many)
+    group_of = {name: name.split("-")[0] for name in ids}
+    grouped = above_floor(update(copies(old), copies(new), clusters=group_of), many)
+    assert grouped.paired
+    assert plain.value == pytest.approx(grouped.value) == pytest.approx(alone.value)
+    assert plain.high - plain.low < 0.5 * (grouped.high - grouped.low)
+    assert grouped.high - grouped.low == pytest.approx(alone.high - alone.low, rel=0.2)
+
+
 def test_scores_are_judged_like_flips():
     generator = np.random.default_rng(2)
     level = generator.random(400)
