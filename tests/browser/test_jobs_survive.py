@@ -102,6 +102,7 @@ def test_a_training_outlives_the_tab_and_a_killed_server(
     assert {job.state for job in (get_job(demo, training.id), *jobs_after(demo, training.id))} == {"succeeded"}
 
 
+@pytest.mark.slow
 def test_a_training_is_cancelled_and_resumed_on_the_page(demo: Workspace, page: Any, tmp_path: Path) -> None:
     steps, seed = 40, 12
     with served(demo.home, tmp_path / "app.log", slowed(demo.home, 0.5)) as server:

@@ -99,6 +99,7 @@ def test_training_and_evaluation_on_the_cluster_give_the_same_bytes_and_rows(rea
     assert f"Running entrypoint for job muscle-{there}-" in ready.path(f"jobs/{there}/log.txt").read_text()
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_started_again_and_goes_on_from_its_checkpoint(ready: Workspace, workers) -> None:
     here = _trained_here(ready, 60, seed=1)
     job_id = submit_training(ready, 60, seed=1)
@@ -112,6 +113,7 @@ def test_a_killed_process_is_started_again_and_goes_on_from_its_checkpoint(ready
     assert adapter_bytes(ready, job_id) == adapter_bytes(ready, here)
 
 
+@pytest.mark.slow
 def test_cancel_stops_the_ray_job_with_a_checkpoint(ready: Workspace, workers) -> None:
     job_id = submit_training(ready, 100_000)
     worker = workers("--once")
@@ -151,6 +153,7 @@ def test_a_process_that_does_not_stop_is_killed_by_ray(ready: Workspace, workers
     assert job_processes(ready.home) == []
 
 
+@pytest.mark.slow
 def test_a_new_worker_adopts_the_ray_job_of_a_killed_one(ready: Workspace, workers) -> None:
     job_id = submit_training(ready, 80)
     first = workers("--once", slow="0.1")

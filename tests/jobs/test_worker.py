@@ -149,6 +149,7 @@ def test_a_child_that_does_not_stop_is_ended(ready: Workspace, workers) -> None:
     assert not child.is_running()
 
 
+@pytest.mark.slow
 def test_a_killed_child_is_started_again_and_goes_on_from_its_checkpoint(ready: Workspace, workers) -> None:
     undisturbed = submit_training(ready, 120, seed=1)
     run_worker(ready, once=True)
@@ -169,6 +170,7 @@ def test_a_killed_child_is_started_again_and_goes_on_from_its_checkpoint(ready: 
     assert steps == list(range(1, 121))
 
 
+@pytest.mark.slow
 def test_a_child_outlives_its_worker_and_is_adopted(ready: Workspace, workers) -> None:
     job_id = submit_training(ready, 150)
     first = workers("--once", slow="0.05")
@@ -185,6 +187,7 @@ def test_a_child_outlives_its_worker_and_is_adopted(ready: Workspace, workers) -
     assert _events(ready, job_id) == ["submitted", "claimed", "adopted", "succeeded"]
 
 
+@pytest.mark.slow
 def test_after_a_death_of_worker_and_child_the_next_worker_goes_on_at_once(ready: Workspace, workers) -> None:
     job_id = submit_training(ready, 60)
     first = workers("--once", slow="0.05")

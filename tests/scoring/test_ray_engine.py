@@ -73,6 +73,7 @@ def test_two_actors_answer_as_one_process(cluster, job) -> None:
     assert ray.is_initialized()  # a cluster that was there before stays
 
 
+@pytest.mark.slow
 def test_a_killed_actor_is_replaced_and_no_row_is_lost_or_doubled(cluster, job) -> None:
     shards, killed = shards_of(12), []
 
@@ -105,6 +106,7 @@ def test_what_the_model_refuses_at_loading_is_said_too(cluster, job) -> None:
         list(RayEngine(threads=1)(talking, shards_of(1)))
 
 
+@pytest.mark.slow
 def test_the_command_starts_a_cluster_of_its_own(filled) -> None:
     command = ["evaluate", "old", "new", "--dataset", "choice", "--engine", "ray", "--actors", "2", "--threads", "1"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
