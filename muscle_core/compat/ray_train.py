@@ -28,6 +28,7 @@ _LOOK_SECONDS = 0.5
 _SAY_SECONDS = 30  # between two lines in the log about what is waited for
 _QUIET_SECONDS = 300  # a step, or the loading of a model, may take long; then that is said as often
 _PLACE_SECONDS = 10  # Ray Train waits so long for room, and then asks for it anew; until then it cannot be stopped
+_SETTLE_SECONDS = 2  # a killed one may ask for room a moment longer
 _END_SECONDS = 30  # what has told its end is left to leave by itself, and what is stopped has as long
 _TIMEOUT_SECONDS = 24 * 3600  # one process may wait long for another: for the teachers, or a validation
 _JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set in processes that Ray Jobs has started
@@ -97,7 +98,7 @@ class RayTraining:
             self._connect(threads)
         scratch = checkpoints.with_name("ray")
         mailbox = running = None
-        places: list[Any] = []
+        before, heard = self._places(), set[str]()
         try:
             gpus = self._gpus_a_worker(threads)
             needs = {"CPU": self.workers * threads, **({"GPU": self.workers * gpus} if gpus else {})}
@@ -112,15 +113,15 @@ class RayTraining:
                 .remote(settings, self.workers, gpus, str(scratch), math.ceil(self.start_within / _PLACE_SECONDS))
             )
             tell = {
-                "place": places.append,
+                "begin": lambda nothing: None,
                 "step": report,
                 "teacher": lambda facts: report_teacher(*facts),
                 "checkpoint": checkpoint_saved,
             }
-            return self._attend(mailbox, running, tell, should_stop, needs)
+            return self._attend(mailbox, running, tell, should_stop, needs, heard)
         finally:
             if running is not None:
-                self._end(running, mailbox, places)
+                self._end(running, heard, before)
             if mailbox is not None:
                 ray.kill(mailbox)
             if ours:
@@ -165,11 +166,17 @@ class RayTraining:
         return gpus
 
     def _attend(
-        self, mailbox: Any, running: Any, tell: Mapping[str, Any], should_stop: Any, needs: Mapping[str, int]
+        self,
+        mailbox: Any,
+        running: Any,
+        tell: Mapping[str, Any],
+        should_stop: Any,
+        needs: Mapping[str, int],
+        heard: set[str],
     ) -> Any:
-        """Answer what the first process tells, until it has told the result."""
-        ray, begun = self._ray, False
-        heard = said = started = time.monotonic()
+        """Answer what the first process tells, until it has told the result; `heard` takes the kinds of that."""
+        ray = self._ray
+        last = said = started = time.monotonic()
         coming = mailbox.next.remote()
         while True:
             ready, _ = ray.wait([coming, running], num_returns=1, timeout=_LOOK_SECONDS)
@@ -182,11 +189,12 @@ class RayTraining:
                         f"the Ray cluster lost what the training told ({first_line(error)}). The last checkpoint is "
                         "kept; look at the cluster's memory, then resume."
                     ) from error
+                heard.add(what)
                 if what == "error":
                     raise facts
                 if what == "result":
                     return facts
-                begun, heard, said = True, now, now
+                last = said = now
                 tell[what](facts)
                 mailbox.answer.remote(number, should_stop() if what == "step" else None)
                 coming = mailbox.next.remote()
@@ -200,17 +208,17 @@ class RayTraining:
                     f"the processes of the training on Ray died more than {_RESTARTS} times, or could not be started "
                     f"({why}). The last checkpoint is kept; look at the log and at the cluster's memory, then resume."
                 )
-            elif not begun and should_stop():
+            elif not heard and should_stop():
                 raise Cancelled("the training was stopped while it waited for its processes on Ray.")
-            elif not begun and now - started > self.start_within:
+            elif not heard and now - started > self.start_within:
                 raise JobError(
                     f"the training did not begin within {self.start_within:,.0f} s: {self._room(needs)}. Try again "
                     "when the Ray cluster has room, or use fewer workers or threads."
                 )
-            elif now - said > (_QUIET_SECONDS if begun else _SAY_SECONDS):
+            elif now - said > (_QUIET_SECONDS if heard else _SAY_SECONDS):
                 said = now
-                if begun:
-                    _log.warning("no word from the training's processes on Ray for %.0f s", now - heard)
+                if heard:
+                    _log.warning("no word from the training's processes on Ray for %.0f s", now - last)
                 else:
                     _log.warning("waiting for the training to begin for %.0f s: %s", now - started, self._room(needs))
 
@@ -221,31 +229,51 @@ class RayTraining:
         free = " and ".join(f"{left.get(what, 0):g} of {there.get(what, 0):g} {what}s" for what in needs)
         return f"its processes need {need}, and free are {free} (what it has taken by now counts as taken)"
 
-    def _end(self, running: Any, mailbox: Any, places: Sequence[Any]) -> None:
+    def _end(self, running: Any, heard: set[str], before: set[str]) -> None:
         """Let the training leave the cluster, so that the next one finds its room free.
 
-        Ray Train gives the room back when it ends in order. Where its process is killed, that is left to a helper of
-        Ray's, which has failed at times; the room stays taken then as long as this process is connected.
+        Ray Train gives the room back when it ends in order. Where it is killed, that is left to a helper of Ray's which
+        can fail, and what it still waits for to nobody; both would be kept for this process as long as it is connected.
         """
         ray = self._ray
-        try:
-            ended = ray.get(mailbox.ended.remote(), timeout=_END_SECONDS)
-        except ray.exceptions.RayError:
-            ended = False
-        if ended and self._gone(running):
+        if heard & {"result", "error"} and self._gone(running):
             return
-        ray.cancel(running)  # Ray Train ends its processes, and gives their room back
-        if self._gone(running):
-            return
-        _log.warning("the training on Ray did not end within %d s and is killed", _END_SECONDS)
+        if heard:
+            ray.cancel(running, recursive=False)  # Ray Train ends its processes, and gives their room back
+            if self._gone(running):
+                self._free(before, 0)
+                return
+            _log.warning("the training on Ray did not end within %d s and is killed", _END_SECONDS)
         ray.cancel(running, force=True)
-        for place in places:
-            ray.util.remove_placement_group(place)
         self._gone(running)
+        self._free(before, _SETTLE_SECONDS)
 
     def _gone(self, running: Any) -> bool:
         ended, _ = self._ray.wait([running], timeout=_END_SECONDS)
         return bool(ended)
+
+    def _places(self) -> set[str]:
+        """What this process's job has reserved or asked for on the cluster."""
+        job = self._ray.get_runtime_context().get_job_id()  # every id ends with that of its job
+        table = self._ray.util.placement_group_table()
+        return {key for key, one in table.items() if key.endswith(job) and one["state"] != "REMOVED"}
+
+    def _free(self, before: set[str], settle: float) -> None:
+        """Give back what is reserved now and was not before, until nothing more has come for so many seconds."""
+        from ray import PlacementGroupID
+        from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+        quiet = time.monotonic()
+        while True:
+            left = self._places() - before
+            for place in left:
+                remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(place))))
+            now = time.monotonic()
+            if left:
+                quiet = now
+            elif now - quiet >= settle:
+                return
+            time.sleep(0.2)
 
 
 class _Mailbox:
@@ -254,7 +282,6 @@ class _Mailbox:
     def __init__(self) -> None:
         self.told: asyncio.Queue[tuple[int, str, Any]] = asyncio.Queue()
         self.answers: dict[int, asyncio.Future[Any]] = {}
-        self.over = False
 
     async def ask(self, what: str, facts: Any) -> Any:
         number = len(self.answers)
@@ -266,11 +293,7 @@ class _Mailbox:
 
     async def tell(self, what: str, facts: Any) -> None:
         """The last word of a process."""
-        self.over = True
         await self.told.put((-1, what, facts))
-
-    async def ended(self) -> bool:
-        return self.over
 
     async def next(self) -> tuple[int, str, Any]:
         return await self.told.get()
@@ -322,7 +345,7 @@ def _train(settings: Mapping[str, Any]) -> None:
 
     try:
         if ranks.is_first():
-            ray.get(mailbox.ask.remote("place", ray.util.get_current_placement_group()))
+            ray.get(mailbox.ask.remote("begin", None))
         _check_shared(call[-1])
         if ranks.is_first():
             result = fit_compat_adapter(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -141,14 +140,10 @@ def _wait(cluster: Cluster, process: subprocess.Popen, log: Path) -> None:
 
 
 def _end(process: subprocess.Popen, folder: Path) -> None:
-    """End the head, and whatever of it is left."""
-    left = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    """Kill the head and whatever else of it is there; asked to end, it takes longer than it is waited for."""
+    left = [*psutil.Process(process.pid).children(recursive=True)]
+    process.kill()
+    process.wait()
     left += [one for one in psutil.process_iter() if _belongs(one, folder)]
     for one in left:
         try:
