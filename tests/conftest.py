@@ -6,10 +6,15 @@ import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 from helpers import choice_rows, make_tiny_base, worker_pids
 from postgres import PostgresCluster, fresh_database
 from s3 import s3_server
+
+# Tests run side by side on a busy machine: a slow example is no failure.
+hypothesis.settings.register_profile("muscle", deadline=None)
+hypothesis.settings.load_profile("muscle")
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"

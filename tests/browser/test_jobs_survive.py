@@ -87,7 +87,7 @@ def test_a_training_outlives_the_tab_and_a_killed_server(
         expect(page.get_by_text(re.compile(rf"training: \d+ of {steps}"))).to_be_visible(timeout=60_000)
         assert step_shown(page, steps) > before
         assert [process.pid for process in job_processes(demo.home)] == [child.pid]
-        expect(page.get_by_test_id("stPlotlyChart").get_by_text("tokens aligned to old")).to_be_visible()
+        expect(page.get_by_test_id("stPlotlyChart").get_by_text("tokens aligned to old").first).to_be_visible()
         page.get_by_text("History", exact=True).click()
         for what in ("submitted", "started"):
             expect(page.get_by_role("cell", name=what, exact=True)).to_be_visible()
