@@ -21,8 +21,8 @@ BENCH := .venv-bench
 BENCH_STAMP := $(BENCH)/.installed
 BENCH_TRAIN_STAMP := $(BENCH)/.installed-train
 ARGS ?=
-# Test files side by side: most of their time they wait for other processes.
-SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
+# Test files side by side, in the order of tests/conftest.py: most of their time they wait for other processes.
+SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-slow lint rebuild-demo bench-eval bench-train bench-growth bench-history bench-compare logs clean
 

@@ -23,6 +23,34 @@ os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models here are so small that threads only get in each other's way
 
 
+# The files that take longest, first: of several processes none is left alone with one at the end. Those that start a
+# Ray cluster wait for one another, so they do not stand together.
+_FIRST = (
+    "jobs/test_worker.py",
+    "jobs/test_ray_launcher.py",
+    "browser/test_story.py",
+    "browser/test_jobs_survive.py",
+    "compat/test_ray_train.py",
+    "actions/test_shared_artifacts.py",
+    "jobs/test_many_workers.py",
+    "jobs/test_kills.py",
+    "actions/test_kept_answers.py",
+    "jobs/test_database_away.py",
+    "actions/test_training.py",
+    "actions/test_ablation.py",
+    "scoring/test_ray_engine.py",
+    "compat/test_resume.py",
+    "compat/test_trainer.py",
+    "pages/test_pages.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    place = {here / name: number for number, name in enumerate(_FIRST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
 @pytest.fixture(autouse=True)
 def _own_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUSCLE_HOME", str(tmp_path / "workspace"))
