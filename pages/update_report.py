@@ -9,7 +9,7 @@ from functools import partial
 
 import streamlit as st
 
-from muscle_core.comparison import judge, verdict
+from muscle_core.comparison import verdict
 from muscle_core.ui import data, picks, report
 from muscle_core.ui.empty import offer_demo
 from muscle_core.ui.frame import errors_shown, plain, workspace, wrapping_columns
@@ -20,9 +20,7 @@ with errors_shown():
     if chosen is None:
         offer_demo(home)
         st.stop()
-    comparison = data.comparison(home, chosen.old, chosen.new, chosen.dataset, chosen.split)
-    noise = data.noise_floor(home, chosen.old, chosen.new, chosen.dataset, chosen.split)
-    judged = judge(comparison, noise)
+    comparison, noise, judged = data.judged(home, chosen.old, chosen.new, chosen.dataset, chosen.split)
 
 st.markdown(f"#### {plain(verdict(comparison))}")
 st.caption(

@@ -172,6 +172,21 @@ def bucket(s3, monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def furnished_workspace(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """A workspace with one of everything, its rows in SQLite or PostgreSQL."""
+    from furnished import furnish
+
+    from muscle_core.store import Workspace
+
+    if request.param == "postgresql":
+        monkeypatch.setenv("MUSCLE_DATABASE_URL", request.getfixturevalue("postgres_url"))
+    workspace = Workspace.open()
+    furnish(workspace, tmp_path)
+    yield workspace
+    workspace.close()
+
+
 @pytest.fixture
 def filled(workspace, tiny_bases: dict[str, Path]):
     """A workspace with the versions `old` and `new` (plain bases) and the dataset `choice` (24 train, 30 test rows)."""

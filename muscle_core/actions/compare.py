@@ -31,6 +31,15 @@ from muscle_core.store import (
 from muscle_core.store.tables import INTERPOLATION
 
 
+class VersionPair(NamedTuple):
+    """What a comparison is of: two versions on one split of a dataset."""
+
+    old: ModelVersion
+    new: ModelVersion
+    dataset: Dataset
+    split: str
+
+
 class TrainedVariant(NamedTuple):
     """A compatibility adapter trained or mixed for a pair of versions, and its evaluation where there is one."""
 
@@ -83,6 +92,35 @@ def require_run(
             f"python -m muscle_core evaluate {version.name} --dataset {dataset.name} --split {split}{extra}"
         )
     return run
+
+
+def version_pair(
+    workspace: Workspace, old_name: str, new_name: str, dataset_name: str, split: str = "test"
+) -> VersionPair:
+    """Two versions and a split, by their names.
+
+    Raises:
+        StoreError: one is missing; the message names the nearest.
+        ConfigError: one version twice.
+    """
+    if old_name == new_name:
+        raise ConfigError(f"old and new are the same version, {old_name!r}; choose two.")
+    old, new = get_version(workspace, old_name), get_version(workspace, new_name)
+    dataset = get_dataset(workspace, dataset_name)
+    check_split(dataset, split)
+    return VersionPair(old, new, dataset, split)
+
+
+def runs_of_pair(
+    workspace: Workspace, pair: VersionPair, options: EvaluationOptions | None = None
+) -> tuple[EvaluationRun, EvaluationRun]:
+    """The runs of both versions to compare; see `latest_run`.
+
+    Raises:
+        StoreError: one was not evaluated there; the message holds the command that does it.
+    """
+    old, new = (require_run(workspace, one, pair.dataset, pair.split, options) for one in (pair.old, pair.new))
+    return old, new
 
 
 def predictions_of(workspace: Workspace, run: EvaluationRun) -> pd.DataFrame:
@@ -145,16 +183,17 @@ def compare_versions(
         ConfigError: one version twice, or no sample has the field.
         DataError: a sample has no group.
     """
-    if old_name == new_name:
-        raise ConfigError(f"old and new are the same version, {old_name!r}; choose two.")
-    old, new = get_version(workspace, old_name), get_version(workspace, new_name)
-    dataset = get_dataset(workspace, dataset_name)
-    check_split(dataset, split)
-    runs = [require_run(workspace, version, dataset, split, options) for version in (old, new)]
-    clusters = None if cluster is None else groups_of_samples(workspace, dataset, split, cluster)
+    pair = version_pair(workspace, old_name, new_name, dataset_name, split)
+    runs = runs_of_pair(workspace, pair, options)
+    clusters = None if cluster is None else groups_of_samples(workspace, pair.dataset, split, cluster)
     tables = [compared_columns_of(workspace, run) for run in runs]
     return compare(
-        *tables, task_kind=dataset.task_kind, old_name=old.name, new_name=new.name, tau=tau, clusters=clusters
+        *tables,
+        task_kind=pair.dataset.task_kind,
+        old_name=pair.old.name,
+        new_name=pair.new.name,
+        tau=tau,
+        clusters=clusters,
     )
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from muscle_core.actions.compare import predictions_of, require_run
+from muscle_core.actions.compare import predictions_of, runs_of_pair, version_pair
 from muscle_core.actions.question import EvaluationOptions
 from muscle_core.comparison import Comparison, compare
 from muscle_core.comparison.causes import NEAR_TIE, find_causes, rules
@@ -21,7 +21,7 @@ from muscle_core.comparison.slices import find_slices, slice_table
 from muscle_core.comparison.topics import find_topics
 from muscle_core.datasets.samples import read_sample_table
 from muscle_core.errors import ConfigError, DataError
-from muscle_core.store import Dataset, EvaluationRun, Workspace, check_split, get_dataset, get_version
+from muscle_core.store import Dataset, EvaluationRun, Workspace, get_dataset
 from muscle_core.tasks.classification import Classification
 
 METADATA = "meta."
@@ -65,17 +65,13 @@ def explained_samples(
         ConfigError: one version twice, or a margin that cannot be.
         DataError: the dataset's file is gone or damaged.
     """
-    if old_name == new_name:
-        raise ConfigError(f"old and new are the same version, {old_name!r}; choose two.")
     rules(near_tie)  # refused before anything is read
-    versions = [get_version(workspace, name) for name in (old_name, new_name)]
-    dataset = get_dataset(workspace, dataset_name)
-    check_split(dataset, split)
-    runs = [require_run(workspace, version, dataset, split, options) for version in versions]
+    pair = version_pair(workspace, old_name, new_name, dataset_name, split)
+    runs = runs_of_pair(workspace, pair, options)
     old, new = (predictions_of(workspace, run) for run in runs)
-    comparison = compare(old, new, task_kind=dataset.task_kind, old_name=old_name, new_name=new_name)
+    comparison = compare(old, new, task_kind=pair.dataset.task_kind, old_name=old_name, new_name=new_name)
     return explain(
-        comparison, old, new, sample_table(workspace, dataset, split), near_tie=near_tie, unit=margin_unit(runs)
+        comparison, old, new, sample_table(workspace, pair.dataset, split), near_tie=near_tie, unit=margin_unit(runs)
     )
 
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from muscle_core.actions.compare import compare_versions, predictions_of, require_run
+from muscle_core.actions.compare import predictions_of, require_run, runs_of_pair, version_pair
 from muscle_core.actions.datasets import add_dataset_rows, load_samples
 from muscle_core.actions.question import EvaluationOptions
-from muscle_core.comparison import Comparison
+from muscle_core.comparison import Comparison, compare
 from muscle_core.comparison.view import filter_rows
 from muscle_core.errors import ConfigError, DataError
 from muscle_core.interchange.dataset_rows import dataset_rows
@@ -26,6 +26,8 @@ HARD_EXAMPLES = "hard-examples"
 _SUFFIXES = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".json": "llm-comparator"}
 QUADRANTS = ("Q1", "Q2", "Q3", "Q3-same", "Q3-changed", "Q4")
 _SEARCHED = ("sample_id", "input", "gold", "target", "old_output", "new_output", "old_prediction", "new_prediction")
+# What an export adds to the comparison's own columns.
+_TEXTS = ("input", "target", "choices", "old_output", "new_output")
 # Splits that later comparisons do not use.
 _TRAINING_SPLITS = ("train", "training", "validation", "valid", "val", "dev")
 
@@ -231,23 +233,25 @@ def _table(
     columns: Sequence[str],
 ) -> tuple[Comparison, pd.DataFrame]:
     """The comparison and its samples with their texts; with causes and metadata where they are asked for."""
-    comparison = compare_versions(workspace, old_name, new_name, dataset_name, split=split, options=options)
-    dataset = get_dataset(workspace, dataset_name)
-    known = {sample.id: sample for sample in load_samples(workspace, dataset, split)}
+    pair = version_pair(workspace, old_name, new_name, dataset_name, split)
+    runs = runs_of_pair(workspace, pair, options)
+    old, new = (predictions_of(workspace, run) for run in runs)
+    comparison = compare(old, new, task_kind=pair.dataset.task_kind, old_name=old_name, new_name=new_name)
+    if filters.causes or not {*_TEXTS, *comparison.samples.columns}.issuperset(columns):
+        # Imported here: most exports need no causes, and their rules read every answer.
+        from muscle_core.actions.explain import explain, margin_unit, sample_table
+
+        table = sample_table(workspace, pair.dataset, split)
+        return comparison, explain(comparison, old, new, table, unit=margin_unit(runs))
+    known = {sample.id: sample for sample in load_samples(workspace, pair.dataset, split)}
     frame = comparison.samples.copy()
     samples = [known[identity] for identity in frame["sample_id"]]
     frame["input"] = [sample.input for sample in samples]
     frame["target"] = [sample.target for sample in samples]
     frame["choices"] = [list(sample.choices) for sample in samples]
-    for side, name in (("old", old_name), ("new", new_name)):
-        run = require_run(workspace, get_version(workspace, name), dataset, split, options)
-        outputs = predictions_of(workspace, run).set_index("sample_id")["output"]
+    for side, predictions in (("old", old), ("new", new)):
+        outputs = predictions.set_index("sample_id")["output"]
         frame[f"{side}_output"] = outputs.reindex(frame["sample_id"]).to_numpy()
-    if filters.causes or any(name not in frame for name in columns):
-        # Imported here: most exports need no causes, and their rules read every answer.
-        from muscle_core.actions.explain import explained_samples
-
-        frame = explained_samples(workspace, old_name, new_name, dataset_name, split=split, options=options)
     return comparison, frame
 
 

@@ -9,14 +9,12 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
+from muscle_core.actions.compare import VersionPair
 from muscle_core.actions.review_records import (
     PairAnswers,
-    ReviewPair,
     check_reviewer,
-    list_reviews,
     of_pair,
-    pair_answers,
-    review_pair,
+    read_reviewed,
 )
 from muscle_core.errors import ConfigError, StoreError, raise_all
 from muscle_core.metrics.rates import Rate, rate
@@ -116,9 +114,7 @@ def queue_of(
         StoreError: something is missing; the message says how to make it.
         ConfigError: there is no such queue.
     """
-    pair = review_pair(workspace, old_name, new_name, dataset_name, split)
-    answers = answers or pair_answers(workspace, pair)
-    reviews = list_reviews(workspace, old_name, new_name, dataset_name, split=split, answers=answers)
+    pair, answers, reviews = read_reviewed(workspace, old_name, new_name, dataset_name, split, answers)
     return build_queue(queue_samples(answers, what), reviews, list_assignments(workspace, pair), reviewer)
 
 
@@ -181,7 +177,7 @@ def shared_labels(reviews: pd.DataFrame, column: str) -> dict[str, str | None]:
     return labels
 
 
-def list_assignments(workspace: Workspace, pair: ReviewPair) -> pd.DataFrame:
+def list_assignments(workspace: Workspace, pair: VersionPair) -> pd.DataFrame:
     """Who is asked to review what: columns sample_id and reviewer, in the order in which it was dealt."""
     query = (
         sa.select(ReviewAssignment.sample_id, ReviewAssignment.reviewer)
@@ -234,10 +230,8 @@ def assign(
     """
     names = [check_reviewer(name) for name in reviewers]
     raise_all(_problems(names, two_for_every, limit), ConfigError, "the queue cannot be dealt")
-    pair = review_pair(workspace, old_name, new_name, dataset_name, split)
-    answers = answers or pair_answers(workspace, pair)
+    pair, answers, reviews = read_reviewed(workspace, old_name, new_name, dataset_name, split, answers)
     samples = queue_samples(answers, what)
-    reviews = list_reviews(workspace, old_name, new_name, dataset_name, split=split, answers=answers)
     done = set(zip(reviews["sample_id"], reviews["reviewer"], strict=True))
     try:
         with workspace.writing() as session:
@@ -308,9 +302,7 @@ def progress(
     answers: PairAnswers | None = None,
 ) -> Progress:
     """How far the reviews of a queue are, in all and by reviewer; arguments and errors as of `queue_of`."""
-    pair = review_pair(workspace, old_name, new_name, dataset_name, split)
-    answers = answers or pair_answers(workspace, pair)
-    reviews = list_reviews(workspace, old_name, new_name, dataset_name, split=split, answers=answers)
+    pair, answers, reviews = read_reviewed(workspace, old_name, new_name, dataset_name, split, answers)
     return progress_of(queue_samples(answers, what), reviews, list_assignments(workspace, pair))
 
 

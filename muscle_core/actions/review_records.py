@@ -15,20 +15,15 @@ from typing import Any, NamedTuple
 import pandas as pd
 import sqlalchemy as sa
 
-from muscle_core.actions.compare import predictions_of, require_run
+from muscle_core.actions.compare import VersionPair, predictions_of, runs_of_pair, version_pair
 from muscle_core.actions.review_causes import Cause, causes_in, find_cause, write_defaults
 from muscle_core.comparison import compare
 from muscle_core.errors import ConfigError, StoreError, raise_all
 from muscle_core.store import (
-    Dataset,
-    ModelVersion,
     Review,
     ReviewAssignment,
     ReviewCause,
     Workspace,
-    check_split,
-    get_dataset,
-    get_version,
 )
 from muscle_core.store.tables import now
 
@@ -45,15 +40,6 @@ COLUMNS = (
     *("stale", "revision", "answers", "created_at", "updated_at"),
 )
 _NAME_LENGTH, _NOTE_LENGTH = 80, 10_000
-
-
-class ReviewPair(NamedTuple):
-    """What reviews are of: two versions on one split of a dataset."""
-
-    old: ModelVersion
-    new: ModelVersion
-    dataset: Dataset
-    split: str
 
 
 class PairAnswers(NamedTuple):
@@ -74,30 +60,13 @@ class PairAnswers(NamedTuple):
     runs: tuple[str, str]
 
 
-def review_pair(
-    workspace: Workspace, old_name: str, new_name: str, dataset_name: str, split: str = "test"
-) -> ReviewPair:
-    """The two versions and the split, by their names.
-
-    Raises:
-        StoreError: one is missing; the message names the nearest.
-        ConfigError: one version twice.
-    """
-    if old_name == new_name:
-        raise ConfigError(f"old and new are the same version, {old_name!r}; choose two.")
-    old, new = get_version(workspace, old_name), get_version(workspace, new_name)
-    dataset = get_dataset(workspace, dataset_name)
-    check_split(dataset, split)
-    return ReviewPair(old, new, dataset, split)
-
-
-def pair_answers(workspace: Workspace, pair: ReviewPair) -> PairAnswers:
+def pair_answers(workspace: Workspace, pair: VersionPair) -> PairAnswers:
     """The newest answers of both versions.
 
     Raises:
         StoreError: one was not evaluated there; the message says how to.
     """
-    first, second = (require_run(workspace, one, pair.dataset, pair.split) for one in (pair.old, pair.new))
+    first, second = runs_of_pair(workspace, pair)
     old, new = predictions_of(workspace, first), predictions_of(workspace, second)
     compared = compare(old, new, task_kind=pair.dataset.task_kind, old_name=pair.old.name, new_name=pair.new.name)
     by_id = [frame.set_index("sample_id", drop=False) for frame in (old, new)]
@@ -122,8 +91,8 @@ def answer_hashes(answers: PairAnswers, sample_ids: Collection[str]) -> dict[str
     }
 
 
-def _newest(workspace: Workspace, pair: ReviewPair, answers: PairAnswers | None) -> PairAnswers:
-    runs = tuple(require_run(workspace, one, pair.dataset, pair.split).id for one in (pair.old, pair.new))
+def _newest(workspace: Workspace, pair: VersionPair, answers: PairAnswers | None) -> PairAnswers:
+    runs = tuple(run.id for run in runs_of_pair(workspace, pair))
     return answers if answers is not None and answers.runs == runs else pair_answers(workspace, pair)
 
 
@@ -183,7 +152,7 @@ def save_review(
         ConfigError: a field cannot be saved; all problems at once.
         StoreError: no such sample, or what was shown is no longer what is there; nothing is saved.
     """
-    pair = review_pair(workspace, old_name, new_name, dataset_name, split)
+    pair = version_pair(workspace, old_name, new_name, dataset_name, split)
     reviewer = check_reviewer(reviewer)
     note = note.strip()
     raise_all(_problems(verdict, cause, severity, note), ConfigError, "the review cannot be saved")
@@ -206,7 +175,7 @@ def save_review(
 
 def _save(
     workspace: Workspace,
-    pair: ReviewPair,
+    pair: VersionPair,
     sample_id: str,
     reviewer: str,
     cause: str | None,
@@ -280,7 +249,7 @@ def withdraw_review(
     Raises:
         StoreError: there is none.
     """
-    pair = review_pair(workspace, old_name, new_name, dataset_name, split)
+    pair = version_pair(workspace, old_name, new_name, dataset_name, split)
     own = of_pair(Review, pair) & (Review.sample_id == sample_id) & (Review.reviewer == reviewer)
     with workspace.writing() as session:
         review = session.scalar(sa.select(Review).where(own))
@@ -315,7 +284,11 @@ def list_reviews(
     Raises:
         StoreError: something is missing; the message says how to make it.
     """
-    pair = review_pair(workspace, old_name, new_name, dataset_name, split)
+    return reviews_of(workspace, version_pair(workspace, old_name, new_name, dataset_name, split), answers)
+
+
+def reviews_of(workspace: Workspace, pair: VersionPair, answers: PairAnswers | None = None) -> pd.DataFrame:
+    """What `list_reviews` returns, where the pair is known already."""
     query = (
         sa.select(Review, ReviewCause.name)
         .outerjoin(ReviewCause, Review.cause_id == ReviewCause.id)
@@ -341,7 +314,29 @@ def list_reviews(
     return frame
 
 
-def of_pair(table: type[Review] | type[ReviewAssignment], pair: ReviewPair) -> sa.ColumnElement[bool]:
+class ReviewedPair(NamedTuple):
+    """A pair, its answers, and the reviews of them as `list_reviews` returns them."""
+
+    pair: VersionPair
+    answers: PairAnswers
+    reviews: pd.DataFrame
+
+
+def read_reviewed(
+    workspace: Workspace,
+    old_name: str,
+    new_name: str,
+    dataset_name: str,
+    split: str,
+    answers: PairAnswers | None = None,
+) -> ReviewedPair:
+    """Read all that figures about the reviews of a pair need; arguments and errors as of `list_reviews`."""
+    pair = version_pair(workspace, old_name, new_name, dataset_name, split)
+    answers = answers or pair_answers(workspace, pair)
+    return ReviewedPair(pair, answers, reviews_of(workspace, pair, answers))
+
+
+def of_pair(table: type[Review] | type[ReviewAssignment], pair: VersionPair) -> sa.ColumnElement[bool]:
     """Which rows of a table belong to a pair."""
     return sa.and_(
         table.old_version_id == pair.old.id,

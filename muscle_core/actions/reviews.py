@@ -31,8 +31,7 @@ from muscle_core.actions.review_records import (
     VERDICTS,
     PairAnswers,
     list_reviews,
-    pair_answers,
-    review_pair,
+    read_reviewed,
     save_review,
     withdraw_review,
 )
@@ -210,9 +209,7 @@ def review_summary(
     answers: PairAnswers | None = None,
 ) -> ReviewSummary:
     """What the reviews of a queue found, by verdict, cause and severity; arguments and errors as of `queue_of`."""
-    pair = review_pair(workspace, old_name, new_name, dataset_name, split)
-    answers = answers or pair_answers(workspace, pair)
-    reviews = list_reviews(workspace, old_name, new_name, dataset_name, split=split, answers=answers)
+    _, answers, reviews = read_reviewed(workspace, old_name, new_name, dataset_name, split, answers)
     samples = queue_samples(answers, what)
     names = [cause.name for cause in list_causes(workspace)]
     return summary_of(samples, reviews, names, what or default_queue(answers))
@@ -267,9 +264,7 @@ def export_reviews(
     """
     if form not in FORMATS:
         raise ConfigError(f"reviews cannot be written as {form!r}; known: {', '.join(FORMATS)}.")
-    pair = review_pair(workspace, old_name, new_name, dataset_name, split)
-    answers = answers or pair_answers(workspace, pair)
-    reviews = list_reviews(workspace, old_name, new_name, dataset_name, split=split, answers=answers)
+    _, answers, reviews = read_reviewed(workspace, old_name, new_name, dataset_name, split, answers)
     known = answers.samples.drop_duplicates("sample_id").set_index("sample_id")
     known = known.reindex(reviews["sample_id"])
     table = pd.DataFrame(

@@ -21,7 +21,7 @@ from muscle_core.cli.shared import (
     workspace_here,
 )
 from muscle_core.errors import ConfigError
-from muscle_core.interchange.exports import csv_text
+from muscle_core.interchange.exports import csv_text, records
 
 app = typer.Typer()
 
@@ -76,7 +76,7 @@ def slices_command(
         options=EvaluationOptions(unescaped(template), chat, scoring, encoder),
     )
     if as_json:
-        found = {"slices": _records(table), **{key: table.attrs[key] for key in ("tested", "uncounted", "left_out")}}
+        found = {"slices": records(table), **{key: table.attrs[key] for key in ("tested", "uncounted", "left_out")}}
         print(json.dumps(found, indent=2, allow_nan=False))
     elif as_csv:
         print(csv_text(table), end="")
@@ -131,7 +131,7 @@ def flips_command(
         columns = [c for c in _LISTED if c in shown] + [
             f"{side}_{name}" for side in ("old", "new") for name in _SIDES if f"{side}_{name}" in shown
         ]
-        found = {"total": len(chosen), "samples": _records(shown[columns]), "causes": _records(causes)}
+        found = {"total": len(chosen), "samples": records(shown[columns]), "causes": records(causes)}
         print(json.dumps(found, indent=2, allow_nan=False))
         return
     _print_flips(shown, with_cause=quadrant == "Q4")
@@ -189,16 +189,3 @@ def _line(text: Any, length: int) -> str:
     plain = " ".join(str(text).split()) if isinstance(text, str) else "–"
     plain = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in plain)
     return plain if len(plain) <= length else f"{plain[: length - 1]}…"
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows for strict JSON: what is missing or not finite is null."""
-    return [
-        {
-            key: None
-            if value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value))
-            else value
-            for key, value in row.items()
-        }
-        for row in frame.to_dict("records")
-    ]

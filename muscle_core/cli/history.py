@@ -23,6 +23,7 @@ from muscle_core.cli.shared import (
     workspace_here,
 )
 from muscle_core.errors import ConfigError
+from muscle_core.interchange.exports import csv_text
 
 app = typer.Typer()
 
@@ -106,7 +107,7 @@ def history_command(
     if as_json:
         print(json.dumps(found.to_dict(matrix=matrix), indent=2, allow_nan=False))
     elif as_csv:
-        print(found.matrix().to_csv(index_label="old") if matrix else found.samples().to_csv(index=False), end="")
+        print(csv_text(found.matrix().rename_axis("old").reset_index() if matrix else found.samples()), end="")
     elif matrix:
         _print_matrix(found.names, found.pairwise.nfr.tolist(), found.n)
     else:

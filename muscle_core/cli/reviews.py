@@ -10,6 +10,7 @@ import typer
 
 from muscle_core.cli.shared import DatasetOption, SplitOption, print_table, say, workspace_here
 from muscle_core.errors import ConfigError
+from muscle_core.interchange.exports import records
 from muscle_core.interchange.files import check_targets, write_whole
 
 reviews_app = typer.Typer(no_args_is_help=True, help="Manual error review: queue, verdicts, agreement, causes.")
@@ -33,14 +34,15 @@ def reviews_list(
     as_json: Annotated[bool, typer.Option("--json", help="Print queue, progress and summary as JSON.")] = False,
 ) -> None:
     """Show the queue, those without a review first, and how far it is."""
+    from muscle_core.actions.compare import version_pair
     from muscle_core.actions.review_queue import STATES
-    from muscle_core.actions.review_records import check_reviewer, pair_answers, review_pair
+    from muscle_core.actions.review_records import check_reviewer, pair_answers
     from muscle_core.actions.reviews import progress, queue_of, review_summary
 
     if state is not None and state not in STATES:
         raise ConfigError(f"there is no state {state!r}; known: {', '.join(STATES)}.")
     workspace = workspace_here()
-    answers = pair_answers(workspace, review_pair(workspace, old, new, dataset, split))
+    answers = pair_answers(workspace, version_pair(workspace, old, new, dataset, split))
     names = (workspace, old, new, dataset)
     reviewer = None if reviewer is None else check_reviewer(reviewer)
     found = queue_of(*names, split=split, what=queue, reviewer=reviewer, answers=answers)
@@ -48,8 +50,7 @@ def reviews_list(
         found = found[found["state"] == state]
     if as_json:
         summary = review_summary(*names, split=split, what=queue, answers=answers)
-        rows = found.astype(object).where(found.notna(), None).to_dict("records")
-        print(json.dumps({"samples": rows, "summary": summary.as_dict()}, indent=2, allow_nan=False))
+        print(json.dumps({"samples": records(found), "summary": summary.as_dict()}, indent=2, allow_nan=False))
         return
     columns = ("sample_id", "state", "assigned", "reviewers", "verdict", "cause", "severity")
     print_table(columns, ([value or "-" for value in row] for row in found[list(columns)].itertuples(index=False)))

@@ -16,6 +16,7 @@ import pandas as pd
 
 from muscle_core.comparison.comparison import Comparison, compare
 from muscle_core.comparison.gate_samples import check_samples
+from muscle_core.comparison.verdict import exact_percent
 from muscle_core.errors import ConfigError, raise_all
 from muscle_core.metrics.continuous import score_change
 from muscle_core.metrics.paired_change import accuracy_change, samples_to_exclude
@@ -282,9 +283,9 @@ def _nfr_check(nfr: Rate, thresholds: Thresholds) -> Check:
         needed = math.ceil(z * z * limit * (1 - limit) / (limit - nfr.value) ** 2)
     counts = f"{nfr.numerator:,} of {nfr.denominator:,}"
     reason = _reason(
-        f"negative flip rate {_percent(nfr.value)} ({counts})",
-        f"at most {_percent(limit)}",
-        f"{_level(thresholds)} interval {_percent(nfr.low)} to {_percent(nfr.high)}",
+        f"negative flip rate {exact_percent(nfr.value)} ({counts})",
+        f"at most {exact_percent(limit)}",
+        f"{_level(thresholds)} interval {exact_percent(nfr.low)} to {exact_percent(nfr.high)}",
         outcome,
         needed,
     )
@@ -383,10 +384,6 @@ def _notes(
             "in the other: they were not graded by the same rule"
         )
     return notes
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.2f} %"
 
 
 def _points(value: float) -> str:

@@ -22,6 +22,7 @@ from muscle_core.comparison.align import align_tables, aligned_flags, arrow_tabl
 from muscle_core.comparison.columns import Predictions
 from muscle_core.comparison.pairwise import PairwiseFlips, pairwise_flips
 from muscle_core.errors import ConfigError, DataError
+from muscle_core.interchange.exports import records
 from muscle_core.metrics.rates import Rate, finite, rate
 from muscle_core.metrics.statistics import adjusted_p, mcnemar_p
 
@@ -220,9 +221,9 @@ class History:
             ],
             "n": self.n,
             "conflicting": self.conflicting,
-            "categories": _records(self.category_table()),
-            "steps": _records(self.steps()),
-            "transitions": _records(self.transitions()),
+            "categories": records(self.category_table()),
+            "steps": records(self.steps()),
+            "transitions": records(self.transitions()),
         }
         if matrix:
             low, high = self.pairwise.limits()
@@ -293,10 +294,3 @@ def categories_of(paths: Paths) -> NDArray[np.int8]:
     by_flips = np.array([[_WRONG, _BROKEN, _BROKEN, _FLOP], [_RIGHT, _KEPT, _FIXED, _FLOP]], dtype=np.int8)
     found = by_flips[paths.last_right.astype(np.int8), np.minimum(paths.flips, 3)]
     return np.where(paths.judged < 2, np.int8(_NONE), found)
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {name: finite(value) if isinstance(value, float) else value for name, value in row.items()}
-        for row in frame.to_dict("records")
-    ]

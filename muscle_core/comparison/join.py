@@ -35,6 +35,15 @@ class JoinReport(NamedTuple):
         """How many ids are in no figure (an id repeated in both tables is counted for each)."""
         return sum(self) - self.matched
 
+    def reasons(self, old_name: str, new_name: str) -> list[tuple[int, str]]:
+        """How many ids are in no figure for which reason, in words; a reason may have none."""
+        return [
+            (self.only_old, f"answered by {old_name} only"),
+            (self.only_new, f"answered by {new_name} only"),
+            (self.duplicate_old + self.duplicate_new, "with an id that occurs twice"),
+            (self.conflicting, "with different gold answers in the two runs"),
+        ]
+
 
 class JoinedRows(NamedTuple):
     """The matched samples, in the order of the old table: their ids, and their row numbers in each table."""

@@ -30,7 +30,7 @@ def readable_variants(frame: pd.DataFrame, *, time_text: _TimeText) -> pd.DataFr
             "strategy": row["strategy"] or f"{_DASH} (plain new version)",
             "n": f"{int(row['n']):,}",
         }
-        if _known(row.get("accuracy")):
+        if is_known(row.get("accuracy")):
             cells |= {
                 "accuracy": _level(row, "accuracy", *_SHARE),
                 "NFR": _level(row, "nfr", *_SHARE),
@@ -38,7 +38,7 @@ def readable_variants(frame: pd.DataFrame, *, time_text: _TimeText) -> pd.DataFr
                 "NFR change": _with_p(_change(row, "nfr", *_POINTS), row, "nfr"),
                 "accuracy change": _with_p(_change(row, "accuracy", *_POINTS), row, "accuracy"),
             }
-        if _known(row.get("regression")):
+        if is_known(row.get("regression")):
             cells |= {
                 f"mean {row['score']}": f"{row['mean_score']:.4f}",
                 "regression": _level(row, "regression", *_SCORE),
@@ -46,7 +46,7 @@ def readable_variants(frame: pd.DataFrame, *, time_text: _TimeText) -> pd.DataFr
                 "regression change": _change(row, "regression", *_SCORE_CHANGE),
             }
         training = _training(row, time_text)
-        seed = f"{int(row['seed'])}" if _known(row["seed"]) else _DASH
+        seed = f"{int(row['seed'])}" if is_known(row["seed"]) else _DASH
         time = training.pop("training time")
         rows.append({**cells, **training, "seed": seed, "training time": time})
     return pd.DataFrame(rows)
@@ -69,7 +69,7 @@ def readable_over_seeds(
             "seeds": _DASH if plain else row["seed_list"],
             "n": f"{int(row['n']):,}",
         }
-        if _known(row.get("accuracy")):
+        if is_known(row.get("accuracy")):
             cells |= {
                 "accuracy": _level(row, "accuracy", *_SHARE),
                 "NFR": _level(row, "nfr", *_SHARE),
@@ -77,7 +77,7 @@ def readable_over_seeds(
                 "NFR change": _with_p(_change(row, "nfr", *_POINTS), row, "nfr"),
                 "accuracy change": _with_p(_change(row, "accuracy", *_POINTS), row, "accuracy"),
             }
-        if _known(row.get("regression")):
+        if is_known(row.get("regression")):
             cells |= {
                 f"mean {row['score']}": f"{row['mean_score']:.4f}",
                 "regression": _level(row, "regression", *_SCORE),
@@ -92,7 +92,8 @@ def readable_over_seeds(
     return pd.DataFrame(rows)
 
 
-def _known(value: Any) -> TypeGuard[float]:
+def is_known(value: Any) -> TypeGuard[float]:
+    """Whether a cell of a table holds a finite number."""
     return isinstance(value, int | float) and math.isfinite(value)
 
 
@@ -100,9 +101,9 @@ def _training(row: _Row, time_text: _TimeText) -> dict[str, str]:
     """Where a training began, what it followed, and how long it was."""
     return {
         "starts from": row["initialisation"] or _DASH,
-        "tokens aligned to old": f"{row['old_share'] * 100:.1f} %" if _known(row["old_share"]) else _DASH,
-        "steps": f"{int(row['steps']):,}" if _known(row["steps"]) else _DASH,
-        "training time": time_text(row["seconds"]) if _known(row["seconds"]) else _DASH,
+        "tokens aligned to old": f"{row['old_share'] * 100:.1f} %" if is_known(row["old_share"]) else _DASH,
+        "steps": f"{int(row['steps']):,}" if is_known(row["steps"]) else _DASH,
+        "training time": time_text(row["seconds"]) if is_known(row["seconds"]) else _DASH,
     }
 
 
@@ -119,18 +120,18 @@ def _by_seed(row: _Row, name: str, scale: int, unit: str, digits: str) -> str:
 
 
 def _change(row: _Row, name: str, scale: int, unit: str, digits: str) -> str:
-    if row["is_plain_new"] or not _known(row.get(f"{name}_change")):
+    if row["is_plain_new"] or not is_known(row.get(f"{name}_change")):
         return _DASH
     value, low, high = (row[f"{name}_change{end}"] * scale for end in ("", "_low", "_high"))
     relative = row.get(f"{name}_relative_change")
-    share = f" ({relative * 100:+.0f} %)" if _known(relative) else ""
+    share = f" ({relative * 100:+.0f} %)" if is_known(relative) else ""
     return f"{value:{digits}}{unit}{share} [{low:{digits}}, {high:{digits}}]"
 
 
 def _with_p(text: str, row: _Row, name: str) -> str:
     """The change with its p-value, and the one adjusted for the number of variants where that is another."""
     p, adjusted = row.get(f"{name}_change_p"), row.get(f"{name}_change_p_adjusted")
-    if text == _DASH or not _known(p):
+    if text == _DASH or not is_known(p):
         return text
-    more = f" ({adjusted:.2g} adjusted)" if _known(adjusted) and f"{adjusted:.2g}" != f"{p:.2g}" else ""
+    more = f" ({adjusted:.2g} adjusted)" if is_known(adjusted) and f"{adjusted:.2g}" != f"{p:.2g}" else ""
     return f"{text}, p = {p:.2g}{more}"

@@ -12,6 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from muscle_core.metrics.quadrants import Quadrant
+
 # A spreadsheet runs a cell that begins so; the wide forms of the signs are taken for the narrow ones by some.
 _FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
 _NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
@@ -74,7 +76,7 @@ def jsonl_text(frame: pd.DataFrame) -> str:
     Args:
         frame: one row a sample.
     """
-    return "".join(_json(row) + "\n" for row in _records(frame))
+    return "".join(_json(row) + "\n" for row in records(frame))
 
 
 def llm_comparator_json(
@@ -101,7 +103,7 @@ def llm_comparator_json(
         schema.append({"name": "cause", "type": "category"})
     if score is not None:
         schema.append({"name": score, "type": "per_model_number"})
-    examples = [_example(row, {str(field["name"]) for field in schema}, score) for row in _records(frame)]
+    examples = [_example(row, {str(field["name"]) for field in schema}, score) for row in records(frame)]
     content = {
         "metadata": {"source_path": source, "custom_fields_schema": schema},
         "models": [{"name": new_name}, {"name": old_name}],
@@ -110,7 +112,6 @@ def llm_comparator_json(
     return _json(content) + "\n"
 
 
-_LABELS = {"Q1": "both right", "Q2": "positive flip", "Q3": "both wrong", "Q4": "negative flip"}
 _SCORES = {"Q1": 0, "Q2": 1, "Q3": 0, "Q4": -1}
 
 
@@ -128,7 +129,7 @@ def _example(row: dict[str, Any], fields: set[str], score: str | None) -> dict[s
     value = _SCORES[quadrant] if quadrant else row.get(f"delta_{score}")
     return {
         "input_text": row.get("input") or "",
-        "tags": [_LABELS[quadrant]] if quadrant else [],
+        "tags": [Quadrant(quadrant).label] if quadrant else [],
         "output_text_a": _answer(row, "new"),
         "output_text_b": _answer(row, "old"),
         "score": value,
@@ -147,7 +148,8 @@ def _answer(row: dict[str, Any], side: str) -> str:
     return str(row.get(f"{side}_output") or prediction)
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows in types of JSON; see `plain`."""
     columns = [[plain(value) for value in frame[name]] for name in frame.columns]
     names = [str(name) for name in frame.columns]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

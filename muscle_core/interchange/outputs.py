@@ -199,9 +199,9 @@ def _prediction(
         prediction, correct = judgement.prediction, judgement.correct
     scores = dict(judgement.scores)
     if columns.score is not None:
-        scores["score"] = _number(row[columns.score], columns.score)
+        scores["score"] = number_of(row[columns.score], columns.score)
     if columns.correct is not None:
-        correct = _flag(row[columns.correct], columns.correct)
+        correct = flag_of(row[columns.correct], columns.correct)
     return {
         "sample_id": sample.id,
         "prediction": prediction,
@@ -225,7 +225,12 @@ def _text(value: Any) -> str | None:
     return text or None
 
 
-def _flag(value: Any, column: str) -> bool:
+def flag_of(value: Any, column: str) -> bool:
+    """Right or wrong, in any of the ways in which tables write it.
+
+    Raises:
+        ValueError: it is neither.
+    """
     text = str(value).strip().lower()
     if text in _TRUE:
         return True
@@ -234,7 +239,12 @@ def _flag(value: Any, column: str) -> bool:
     raise ValueError(f"the value {value!r} in {column!r} is neither right (1, true) nor wrong (0, false)")
 
 
-def _number(value: Any, column: str) -> float:
+def number_of(value: Any, column: str) -> float:
+    """A finite number.
+
+    Raises:
+        ValueError: it is none.
+    """
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):

@@ -11,9 +11,9 @@ import pandas as pd
 
 from muscle_core.datasets.read import read_rows
 from muscle_core.errors import DataError, raise_all
+from muscle_core.interchange.outputs import flag_of, number_of
 
 _IDS = ("id", "sample_id")
-_TRUE, _FALSE = {"1", "1.0", "true", "yes"}, {"0", "0.0", "false", "no"}
 
 
 def read_prediction_file(path: str | Path, scores: Sequence[str]) -> pd.DataFrame:
@@ -66,21 +66,8 @@ def _text(value: Any) -> str | None:
 
 
 def _flag(value: Any) -> bool | None:
-    text = (_text(value) or "").strip().lower()
-    if text in _TRUE or text in _FALSE:
-        return text in _TRUE
-    if text:
-        raise ValueError(f"the value {value!r} in 'correct' is neither right (1, true) nor wrong (0, false)")
-    return None
+    return flag_of(value, "correct") if (_text(value) or "").strip() else None
 
 
 def _number(value: Any, column: str) -> float | None:
-    if _text(value) is None and not isinstance(value, float):
-        return None
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"the value {value!r} in {column!r} is not a finite number")
-    return number
+    return None if _text(value) is None and not isinstance(value, float) else number_of(value, column)

@@ -76,13 +76,7 @@ def _values(data: ReportData) -> dict[str, Any]:
         "strategies": charts.strategies(data),
     }
     flipped = data.samples[(data.samples["quadrant"] == "Q4").fillna(False)]
-    join = comparison.join
-    left_out = [
-        (join.only_old, f"answered by {comparison.old_name} only"),
-        (join.only_new, f"answered by {comparison.new_name} only"),
-        (join.duplicate_old + join.duplicate_new, "with an id that occurs twice"),
-        (join.conflicting, "with different gold answers in the two runs"),
-    ]
+    left_out = comparison.join.reasons(comparison.old_name, comparison.new_name)
     return {
         "data": data,
         "comparison": comparison,

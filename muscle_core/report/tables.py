@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import pandas as pd
 
 from muscle_core.comparison.comparison import Comparison
 from muscle_core.comparison.noise import NoiseFloor
+from muscle_core.comparison.table_text import is_known
 from muscle_core.comparison.verdict import exact_percent, exact_range, p_text, percent, percent_range, share
 from muscle_core.metrics.continuous import ScoreChange
 from muscle_core.metrics.rates import Interval, Rate, rate
@@ -211,7 +211,7 @@ def variants_table(frame: pd.DataFrame, caption: str, name_column: str) -> Table
             cells += [_level(row, "accuracy", 100, " %", ".1f"), _level(row, "nfr", 100, " %", ".1f")]
             cells += [_change(row, name, 100, " points", "+.1f") for name in ("nfr", "accuracy")]
         if score:
-            cells.append(Cell(f"{row['mean_score']:.4f}" if _known(row["mean_score"]) else DASH))
+            cells.append(Cell(f"{row['mean_score']:.4f}" if is_known(row["mean_score"]) else DASH))
             cells += [_level(row, "regression", 1, "", ".4f"), _change(row, "regression", 1, "", "+.4f")]
         rows.append(tuple(cells))
     marked = frozenset(number for number, plain in enumerate(frame["is_plain_new"]) if plain)
@@ -225,30 +225,26 @@ def _origin(row: _Row) -> str:
         facts.append(f"mean of seeds {row['seed_list']}" if row["seeds"] > 1 else f"seed {row['seed_list']}")
     if row.get("initialisation"):
         facts.append(f"from the {row['initialisation']} adapter" if row["initialisation"] in ("old", "new") else "")
-    if _known(row.get("old_share")):
+    if is_known(row.get("old_share")):
         facts.append(f"{row['old_share'] * 100:.1f} % of tokens follow old")
     return one_line(", ".join(fact for fact in facts if fact))
 
 
 def _level(row: _Row, name: str, scale: int, unit: str, digits: str) -> Cell:
-    if not _known(row.get(name)):
+    if not is_known(row.get(name)):
         return Cell(DASH)
     value, low, high = (row[f"{name}{end}"] * scale for end in ("", "_low", "_high"))
     return Cell(f"{value:{digits}}{unit}", f"[{low:{digits}}, {high:{digits}}]")
 
 
 def _change(row: _Row, name: str, scale: int, unit: str, digits: str) -> Cell:
-    if row["is_plain_new"] or not _known(row.get(f"{name}_change")):
+    if row["is_plain_new"] or not is_known(row.get(f"{name}_change")):
         return Cell(DASH)
     value, low, high = (row[f"{name}_change{end}"] * scale for end in ("", "_low", "_high"))
     detail = f"[{low:{digits}}, {high:{digits}}]"
-    if _known(row.get(f"{name}_change_p")):
+    if is_known(row.get(f"{name}_change_p")):
         detail += f"\n{p_text(row[f'{name}_change_p'])}"
     return Cell(f"{value:{digits}}{unit}", detail)
-
-
-def _known(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def slices_table(frame: pd.DataFrame, caption: str, level: float) -> Table:
@@ -273,8 +269,8 @@ def slices_table(frame: pd.DataFrame, caption: str, level: float) -> Table:
                 Cell(one_line(row["slice"], 120)),
                 Cell(f"{flips}{int(row['n']):,}"),
                 Cell(value_text(row[word]), f"[{between}]", row[word] / widest if widest > 0 else None),
-                Cell(value_text(rest) if _known(rest) else DASH, f"of {int(row['rest_n']):,}"),
-                Cell(p_text(row["p_adjusted"]) if _known(row["p_adjusted"]) else DASH),
+                Cell(value_text(rest) if is_known(rest) else DASH, f"of {int(row['rest_n']):,}"),
+                Cell(p_text(row["p_adjusted"]) if is_known(row["p_adjusted"]) else DASH),
             )
         )
     counted = "negative flips" if word == "nfr" else "samples"

@@ -11,8 +11,8 @@ from muscle_core.actions.compare import compared_columns_of, predictions_of, req
 from muscle_core.actions.datasets import load_samples
 from muscle_core.actions.explain import answer_text as text_of_answer
 from muscle_core.actions.explain import explain, margin_unit, sample_table
-from muscle_core.actions.noise import FloorRuns, floor_of_runs, floor_runs
-from muscle_core.comparison import Comparison, NoiseFloor, compare
+from muscle_core.actions.noise import FloorRuns, JudgedUpdate, floor_of_runs, floor_runs
+from muscle_core.comparison import Comparison, compare, judge
 from muscle_core.store import Dataset, EvaluationRun, ModelVersion, Workspace
 from muscle_core.tasks import Sample
 
@@ -38,10 +38,18 @@ def _comparison(
 
 
 @st.cache_resource(max_entries=16, show_spinner="Measuring the noise floor …")
-def _noise_floor(
-    home: str, ids: tuple[tuple[str, ...], ...], same_version: bool, _workspace: Workspace, _runs: FloorRuns
-) -> NoiseFloor | None:
-    return floor_of_runs(_workspace, _runs)
+def _judged(
+    home: str,
+    runs: tuple[str, str],
+    floor_ids: tuple[tuple[str, ...], ...],
+    same_version: bool,
+    names: tuple[str, str],
+    _workspace: Workspace,
+    _floor_runs: FloorRuns,
+    _comparison: Comparison,
+) -> JudgedUpdate:
+    noise = floor_of_runs(_workspace, _floor_runs)
+    return JudgedUpdate(_comparison, noise, judge(_comparison, noise))
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading samples …")
@@ -91,16 +99,26 @@ def comparison(workspace: Workspace, old: ModelVersion, new: ModelVersion, datas
     )
 
 
-def noise_floor(
-    workspace: Workspace, old: ModelVersion, new: ModelVersion, dataset: Dataset, split: str
-) -> NoiseFloor | None:
-    """Noise floor of a comparison; None where neither version was run twice.
+def judged(workspace: Workspace, old: ModelVersion, new: ModelVersion, dataset: Dataset, split: str) -> JudgedUpdate:
+    """Comparison of two versions, the noise floor where one of them was run twice, and what the update is called.
 
     Raises:
-        DataError: the runs share no sample.
+        StoreError: one was not evaluated there.
+        DataError: the runs of the floor share no sample.
     """
-    runs = floor_runs(workspace, old, new, dataset, split)
-    return _noise_floor(str(workspace.home), runs.ids, runs.same_version, workspace, runs)
+    runs = [require_run(workspace, version, dataset, split) for version in (old, new)]
+    floor = floor_runs(workspace, old, new, dataset, split)
+    compared = comparison(workspace, old, new, dataset, split)
+    return _judged(
+        str(workspace.home),
+        (runs[0].id, runs[1].id),
+        floor.ids,
+        floor.same_version,
+        (old.name, new.name),
+        workspace,
+        floor,
+        compared,
+    )
 
 
 def samples(workspace: Workspace, dataset: Dataset, split: str) -> dict[str, Sample]:

@@ -26,13 +26,7 @@ _QUADRANTS = (
 
 def join_warnings(comparison: Comparison) -> None:
     """Say which samples are not in the figures, if any."""
-    join = comparison.join
-    left_out = [
-        (join.only_old, f"answered by {comparison.old_name} only"),
-        (join.only_new, f"answered by {comparison.new_name} only"),
-        (join.duplicate_old + join.duplicate_new, "with an id that occurs twice"),
-        (join.conflicting, "with different gold answers in the two runs"),
-    ]
+    left_out = comparison.join.reasons(comparison.old_name, comparison.new_name)
     lines = [f"{count:,} {what}" for count, what in left_out if count]
     if lines:
         st.warning(f"Not in the figures: {plain('; '.join(lines))}.", icon=":material/warning:")

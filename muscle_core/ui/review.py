@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.compare import require_run
+from muscle_core.actions.compare import VersionPair, require_run
 from muscle_core.actions.explain import margin_unit
 from muscle_core.actions.review_queue import (
     LOSS,
@@ -22,7 +22,7 @@ from muscle_core.actions.review_queue import (
     progress_of,
     queue_samples,
 )
-from muscle_core.actions.review_records import PairAnswers, ReviewPair, check_reviewer, list_reviews
+from muscle_core.actions.review_records import PairAnswers, check_reviewer, list_reviews
 from muscle_core.comparison import Comparison
 from muscle_core.comparison.causes import find_causes
 from muscle_core.store import Workspace
@@ -90,7 +90,7 @@ def show(workspace: Workspace, chosen: Picks) -> None:
     answers = PairAnswers(comparison.samples, comparison.score, old, new, (runs[0].id, runs[1].id))
     names = (workspace, chosen.old.name, chosen.new.name, chosen.dataset.name)
     reviews = list_reviews(*names, split=chosen.split, answers=answers)
-    assignments = list_assignments(workspace, ReviewPair(chosen.old, chosen.new, chosen.dataset, chosen.split))
+    assignments = list_assignments(workspace, VersionPair(chosen.old, chosen.new, chosen.dataset, chosen.split))
 
     bar = st.container()
     columns = wrapping_columns(4, least=160, key="review_filters")

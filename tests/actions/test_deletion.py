@@ -31,14 +31,9 @@ from muscle_core.store import (
 from muscle_core.store.tables import ENSEMBLE, Table
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def full(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    if request.param == "postgresql":
-        monkeypatch.setenv("MUSCLE_DATABASE_URL", request.getfixturevalue("postgres_url"))
-    workspace = Workspace.open()
-    furnish(workspace, tmp_path)
-    yield workspace
-    workspace.close()
+@pytest.fixture
+def full(furnished_workspace: Workspace) -> Workspace:
+    return furnished_workspace
 
 
 @pytest.fixture

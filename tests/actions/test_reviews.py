@@ -17,11 +17,12 @@ from helpers import choice_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
+from muscle_core.actions.compare import version_pair
 from muscle_core.actions.deletion import delete, plan_deletion
 from muscle_core.actions.imports import import_predictions
 from muscle_core.actions.review_causes import DEFAULT_CAUSES, Cause, find_cause, list_causes, save_causes
 from muscle_core.actions.review_queue import STATES, deal, list_assignments, queue_samples
-from muscle_core.actions.review_records import answer_hashes, pair_answers, review_pair
+from muscle_core.actions.review_records import answer_hashes, pair_answers
 from muscle_core.actions.reviews import (
     VERDICTS,
     agreement,
@@ -45,15 +46,9 @@ PAIR = ("old", "new", "choice")
 FLIPS = ["c1", "c6", "c11", "c16", "c21", "c26"]  # right in old, wrong in new: see furnish
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def both(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """A workspace with runs of old, new and compat, in either database."""
-    if request.param == "postgresql":
-        monkeypatch.setenv("MUSCLE_DATABASE_URL", request.getfixturevalue("postgres_url"))
-    workspace = Workspace.open()
-    furnish(workspace, tmp_path)
-    yield workspace
-    workspace.close()
+@pytest.fixture
+def both(furnished_workspace: Workspace) -> Workspace:
+    return furnished_workspace
 
 
 @pytest.fixture
@@ -158,7 +153,7 @@ def test_of_two_saves_at_the_same_time_in_two_tabs_one_is_told(both: Workspace) 
 
 
 def test_other_answers_make_a_review_stale_and_the_same_ones_do_not(both: Workspace, tmp_path: Path) -> None:
-    shown = answer_hashes(pair_answers(both, review_pair(both, *PAIR)), FLIPS)
+    shown = answer_hashes(pair_answers(both, version_pair(both, *PAIR)), FLIPS)
     assert len(set(shown.values())) > 1
     for sample in ("c1", "c6"):
         save(both, sample, shown_answers=shown[sample])
@@ -176,13 +171,13 @@ def test_other_answers_make_a_review_stale_and_the_same_ones_do_not(both: Worksp
     assert (summary.stale, summary.by_verdict) == (1, {"acceptable": rate(1, 1)})
     with pytest.raises(StoreError, match="answers to this sample changed since they were shown"):
         save(both, "c6", shown_answers=shown["c6"])
-    old_view = pair_answers(both, review_pair(both, *PAIR))
+    old_view = pair_answers(both, version_pair(both, *PAIR))
     save(both, "c6", shown_answers=answer_hashes(old_view, ["c6"])["c6"], answers=old_view)
     assert allow_list(both, *PAIR) == ["c1", "c6"]
 
 
 def test_answers_read_before_an_evaluation_are_not_taken_for_the_newest(full: Workspace, tmp_path: Path) -> None:
-    before = pair_answers(full, review_pair(full, *PAIR))
+    before = pair_answers(full, version_pair(full, *PAIR))
     answer_anew(full, tmp_path, {"c6"})
     with pytest.raises(StoreError, match="changed since they were shown"):
         save(full, "c6", shown_answers=answer_hashes(before, ["c6"])["c6"], answers=before)
@@ -235,7 +230,7 @@ def test_dealing_is_even_and_every_kth_sample_has_two_people(count: int, people:
 def test_a_queue_is_dealt_once_and_what_is_reviewed_stays_where_it_is(both: Workspace) -> None:
     save(both, "c26", "Chris")
     assert assign(both, *PAIR, ["Ada", " Ben "], two_for_every=2, limit=4) == {"Ada": 3, "Ben": 3}
-    pair = review_pair(both, *PAIR)
+    pair = version_pair(both, *PAIR)
     dealt = list_assignments(both, pair)
     assert set(zip(dealt["sample_id"], dealt["reviewer"], strict=True)) == {
         *(("c1", "Ada"), ("c1", "Ben"), ("c6", "Ada"), ("c11", "Ben"), ("c11", "Ada"), ("c16", "Ben")),
@@ -262,7 +257,7 @@ def test_a_queue_cannot_be_dealt_with_numbers_and_names_that_make_no_sense(full:
         assert words in str(refused.value)
     with pytest.raises(ConfigError, match="at least one reviewer"):
         assign(full, *PAIR, [])
-    assert list_assignments(full, review_pair(full, *PAIR)).empty
+    assert list_assignments(full, version_pair(full, *PAIR)).empty
 
 
 def test_agreement_is_of_what_two_read_alike(both: Workspace, tmp_path: Path) -> None:
@@ -386,7 +381,7 @@ def test_a_backup_carries_reviews_causes_and_requests(full: Workspace, tmp_path:
     restore_backup(tmp_path / "w.tar.zst", tmp_path / "restored")
     restored = Workspace.open(tmp_path / "restored")
     pd.testing.assert_frame_equal(list_reviews(restored, *PAIR), list_reviews(full, *PAIR))
-    pair = review_pair(restored, *PAIR)
+    pair = version_pair(restored, *PAIR)
     assert list_assignments(restored, pair).equals(list_assignments(full, pair))
     restored.close()
 

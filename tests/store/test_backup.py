@@ -39,15 +39,9 @@ def figures(workspace: Workspace) -> dict:
     return compare_versions(workspace, "old", "new", "choice").to_dict()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def full(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """A workspace with one of everything, its rows in SQLite or PostgreSQL."""
-    if request.param == "postgresql":
-        monkeypatch.setenv("MUSCLE_DATABASE_URL", request.getfixturevalue("postgres_url"))
-    workspace = Workspace.open()
-    furnish(workspace, tmp_path)
-    yield workspace
-    workspace.close()
+@pytest.fixture
+def full(furnished_workspace: Workspace) -> Workspace:
+    return furnished_workspace
 
 
 def reopened(monkeypatch: pytest.MonkeyPatch, home: Path, url: str = "") -> Workspace:
