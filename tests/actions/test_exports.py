@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -220,9 +219,6 @@ def test_hard_examples_that_cannot_be_made_are_refused(
     assert {dataset.name for dataset in list_datasets(compared)} == {"choice", "texts"}
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("muscle_core.actions.explain") is None, reason="the causes of flips are not in this tree"
-)
 def test_a_cause_limits_the_export_to_its_flips(compared: Workspace, tmp_path: Path) -> None:
     from muscle_core.actions.explain import explained_samples
 
