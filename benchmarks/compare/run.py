@@ -174,7 +174,8 @@ def markdown(result: dict[str, Any]) -> str:
         "reading them and the whole comparison: join by id with all its counts, quadrants, all rates with Wilson "
         "intervals, exact McNemar test, bootstrap (BCa, 2,000 draws) of accuracy change and relative NFR. **pandas**: "
         "reading, merge, counts, two intervals and the test. A ratio is a side's time over that of reading in the same "
-        f"round: median [smallest, largest]. The goal is {GOAL:g}.",
+        f"round: median [smallest, largest]. Reading is a part of ours: the comparison alone is the ratio less 1. "
+        f"The goal is {GOAL:g}; docs/benchmarks.md says of what.",
         "",
         "| ids | rows of the new run | files | read | ours | ratio | ratio of processor time | pandas |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",

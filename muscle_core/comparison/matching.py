@@ -56,7 +56,7 @@ def match_ids(old: pa.Array, new: pa.Array) -> Matches:
     keys.sort()
     alike = np.zeros(n + m + 1, dtype=np.bool_)  # whether a key has the hash of the one before it
     np.less_equal(keys[1:] ^ keys[:-1], row_bits, out=alike[1:-1])
-    rows = (keys & row_bits).astype(np.int64)
+    rows = (keys & row_bits).view(np.int64)
 
     second = alike[1:-1] & ~alike[:-2] & ~alike[2:]  # ends a run of exactly two
     at = np.flatnonzero(second)
