@@ -6,14 +6,14 @@ enter("library")
 
 import streamlit as st
 
-from muscle_core.ui import library
 from muscle_core.ui.empty import offer_demo
 from muscle_core.ui.frame import errors_shown, plain, workspace
+from muscle_core.ui.library import contents
 
 with errors_shown():
     home = workspace()
     st.caption(f"Workspace {plain(str(home.home))}")
-    if library.is_empty(home):
+    if contents.is_empty(home):
         offer_demo(home)
         st.stop()
-    library.show(home)
+    contents.show(home)

@@ -7,9 +7,10 @@ enter("masking")
 import streamlit as st
 
 from muscle_core.actions.compare import evaluated_ensemble, trained_variants
-from muscle_core.ui import ablation, masking, picks
+from muscle_core.ui import picks
 from muscle_core.ui.empty import offer_demo
 from muscle_core.ui.frame import errors_shown, go, plain, workspace
+from muscle_core.ui.masking import ablation, strategies
 
 with errors_shown():
     home = workspace()
@@ -26,7 +27,7 @@ with table:
         f"What each masking strategy makes of the update {plain(chosen.old.name)} → {plain(chosen.new.name)} on "
         f"{plain(chosen.dataset.name)} ({plain(chosen.split)})."
     )
-    masking.explain()
+    strategies.explain()
     if not variants:
         st.info(
             "No compatibility adapter has been trained for this pair on this dataset yet. Train one; it takes about "
@@ -37,6 +38,6 @@ with table:
             go("training")
     if variants or ensemble:
         with errors_shown():
-            masking.show(home, chosen, variants)
+            strategies.show(home, chosen, variants)
 with panel:
     ablation.show(home, chosen)

@@ -6,9 +6,10 @@ enter("review")
 
 import streamlit as st
 
-from muscle_core.ui import picks, review
+from muscle_core.ui import picks
 from muscle_core.ui.empty import offer_demo
 from muscle_core.ui.frame import errors_shown, workspace
+from muscle_core.ui.review import queue
 
 with errors_shown():
     home = workspace()
@@ -16,4 +17,4 @@ with errors_shown():
     if chosen is None:
         offer_demo(home)
         st.stop()
-    review.show(home, chosen)
+    queue.show(home, chosen)

@@ -6,9 +6,10 @@ enter("samples")
 
 import streamlit as st
 
-from muscle_core.ui import data, picks, sample_table, sample_view
+from muscle_core.ui import data, picks
 from muscle_core.ui.empty import offer_demo
 from muscle_core.ui.frame import errors_shown, workspace
+from muscle_core.ui.samples import detail, table
 
 with errors_shown():
     home = workspace()
@@ -17,6 +18,6 @@ with errors_shown():
         offer_demo(home)
         st.stop()
     comparison = data.comparison(home, chosen.old, chosen.new, chosen.dataset, chosen.split)
-    frame = sample_table.build(home, chosen)
-    sample_table.show(chosen, comparison, frame)
-    sample_view.show(home, chosen, comparison)
+    frame = table.build(home, chosen)
+    table.show(chosen, comparison, frame)
+    detail.show(home, chosen, comparison)

@@ -6,9 +6,10 @@ enter("training")
 
 import streamlit as st
 
-from muscle_core.ui import picks, training_form, training_jobs
+from muscle_core.ui import picks
 from muscle_core.ui.empty import offer_demo
 from muscle_core.ui.frame import errors_shown, workspace
+from muscle_core.ui.training import form, jobs
 
 with errors_shown():
     home = workspace()
@@ -16,8 +17,8 @@ with errors_shown():
     if chosen is None:
         offer_demo(home)
         st.stop()
-    form, work = st.container(), st.container()  # what changes in the form must not move the live panel
-    with form:
-        training_form.show(home, chosen)
+    top, work = st.container(), st.container()  # what changes in the form must not move the live panel
+    with top:
+        form.show(home, chosen)
     with work:
-        training_jobs.show(home)
+        jobs.show(home)

@@ -10,9 +10,10 @@ from functools import partial
 import streamlit as st
 
 from muscle_core.comparison import verdict
-from muscle_core.ui import data, picks, report
+from muscle_core.ui import data, picks
 from muscle_core.ui.empty import offer_demo
 from muscle_core.ui.frame import errors_shown, plain, workspace, wrapping_columns
+from muscle_core.ui.update_report import figures
 
 with errors_shown():
     home = workspace()
@@ -27,15 +28,15 @@ st.caption(
     f"Dataset {plain(chosen.dataset.name)} ({plain(chosen.split)}), {comparison.n:,} samples answered by both "
     f"versions; task kind {plain(chosen.dataset.task_kind)}."
 )
-report.judgement(judged, noise)
-report.join_warnings(comparison)
+figures.judgement(judged, noise)
+figures.join_warnings(comparison)
 if comparison.counts is not None:
-    report.flip_figures(comparison)
+    figures.flip_figures(comparison)
 for score in comparison.continuous:
-    report.score_figures(comparison, score)
+    figures.score_figures(comparison, score)
 
 st.subheader("Next steps", anchor=False)
-report.next_steps(comparison)
+figures.next_steps(comparison)
 
 left, middle, right, _ = wrapping_columns([1, 1, 1, 1], least=180, key="report_downloads")
 left.download_button(
@@ -55,14 +56,14 @@ left.download_button(
 )
 middle.download_button(
     "All samples (CSV)",
-    lambda: report.samples_csv(comparison),
+    lambda: figures.samples_csv(comparison),
     file_name=f"{chosen.old.name}-to-{chosen.new.name}-{chosen.dataset.name}.csv",
     mime="text/csv",
     icon=":material/download:",
 )
 right.download_button(
     "Report (HTML)",
-    partial(report.report_page, home, chosen),
+    partial(figures.report_page, home, chosen),
     file_name=f"{chosen.old.name}-to-{chosen.new.name}-{chosen.dataset.name}.html",
     mime="text/html",
     icon=":material/download:",

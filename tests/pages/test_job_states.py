@@ -242,7 +242,7 @@ def test_a_long_history_in_plain_words(pair: Workspace) -> None:
 def test_a_link_opens_a_job_that_the_list_has_no_more_and_refuses_one_that_never_was(
     pair: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("muscle_core.ui.training_jobs._MOST_JOBS", 2)
+    monkeypatch.setattr("muscle_core.ui.training.jobs._MOST_JOBS", 2)
     first = queued(pair)
     queued(pair, seed=1)
     app = opened(first)

@@ -108,7 +108,7 @@ def test_a_double_click_queues_one_job(small: Workspace, monkeypatch: pytest.Mon
 
 def test_text_from_data_is_never_interpreted() -> None:
     from muscle_core.ui.frame import plain
-    from muscle_core.ui.sample_view import word_diff
+    from muscle_core.ui.samples.detail import word_diff
 
     assert "<script>" not in word_diff("a", "<script>alert(1)</script>")
     assert plain("[x](y) $a$ &lt;") == r"\[x\]\(y\) \$a\$ &amp;lt;"
@@ -137,14 +137,15 @@ def test_a_full_evaluation_replaces_a_limited_one_in_the_table(filled: Workspace
 
 def test_the_update_report_can_be_taken_along_as_one_file(small: Workspace) -> None:
     from muscle_core.actions.compare import compare_versions
-    from muscle_core.ui import picks, report
+    from muscle_core.ui import picks
+    from muscle_core.ui.update_report import figures
 
     app = opened("update_report")
     [button] = [b for b in app.get("download_button") if b.proto.label == "Report (HTML)"]
     assert button.proto.label == "Report (HTML)"
     assert not app.error
     dataset, old, new = get_dataset(small, "choice"), get_version(small, "task-old"), get_version(small, "task-new")
-    page = report.report_page(small, picks.Picks(dataset, "test", old, new, None))
+    page = figures.report_page(small, picks.Picks(dataset, "test", old, new, None))
     comparison = compare_versions(small, "task-old", "task-new", "choice")
     assert page.startswith("<!DOCTYPE html>")
     assert f"{comparison.counts.q4:,} of {comparison.n:,}" in page

@@ -21,7 +21,7 @@ from muscle_core.ui.numbers import counts, percent
 from muscle_core.ui.url import publish, restore
 
 if TYPE_CHECKING:
-    from muscle_core.ui.review import Review
+    from muscle_core.ui.review.queue import Review
 
 PAGE_SIZE = 25
 _PAGE = "review_page"

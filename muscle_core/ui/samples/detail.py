@@ -17,7 +17,7 @@ from muscle_core.ui import data
 from muscle_core.ui.frame import plain
 from muscle_core.ui.numbers import SCORE_NAMES
 from muscle_core.ui.picks import Picks
-from muscle_core.ui.sample_table import SAMPLE_KEY
+from muscle_core.ui.samples.table import SAMPLE_KEY
 from muscle_core.ui.url import publish, restore
 
 _BOX = "white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.5;font-size:0.95rem"

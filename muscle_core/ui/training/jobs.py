@@ -29,7 +29,7 @@ from muscle_core.jobs import (
 from muscle_core.store import LOG, Job, Workspace, job_file
 from muscle_core.ui.frame import errors_shown, go, plain, plain_lines, wrapping_columns
 from muscle_core.ui.numbers import duration, percent
-from muscle_core.ui.training_form import JOB_KEY
+from muscle_core.ui.training.form import JOB_KEY
 from muscle_core.ui.url import publish, restore
 from muscle_core.ui.worker import keep_worker
 

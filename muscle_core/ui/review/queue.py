@@ -26,9 +26,11 @@ from muscle_core.actions.review_records import PairAnswers, check_reviewer, list
 from muscle_core.comparison import Comparison
 from muscle_core.comparison.causes import find_causes
 from muscle_core.store import Workspace
-from muscle_core.ui import data, review_form, review_panels, sample_view
+from muscle_core.ui import data
 from muscle_core.ui.frame import errors_shown, plain, wrapping_columns
 from muscle_core.ui.picks import Picks
+from muscle_core.ui.review import form, panels
+from muscle_core.ui.samples import detail
 from muscle_core.ui.url import linked_select, publish, restore
 
 SAMPLE = "review_sample"  # id of the sample, in the URL
@@ -114,7 +116,7 @@ def show(workspace: Workspace, chosen: Picks) -> None:
         )
     else:
         _sample_and_form(state, shown)
-    review_panels.show(state, shown, SAMPLE)
+    panels.show(state, shown, SAMPLE)
 
 
 def _reviewer() -> str:
@@ -217,12 +219,12 @@ def _sample_and_form(state: Review, shown: pd.DataFrame) -> None:
     with left:
         _navigation(state, shown, identity)
         # The cause by rule comes last: read before the answers, it would sway the reviewer.
-        if not sample_view.draw(state.workspace, state.chosen, state.comparison, identity, with_cause=False):
+        if not detail.draw(state.workspace, state.chosen, state.comparison, identity, with_cause=False):
             st.warning("This sample is in both runs, but not in the comparison.", icon=":material/warning:")
             return
         _what_rules_see(state, identity)
     with right:
-        review_form.show(state, identity, _next_open(state.queue, shown, identity), SAMPLE)
+        form.show(state, identity, _next_open(state.queue, shown, identity), SAMPLE)
 
 
 def _what_rules_see(state: Review, identity: str) -> None:

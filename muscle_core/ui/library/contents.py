@@ -19,10 +19,10 @@ from muscle_core.store import (
     summary_text,
 )
 from muscle_core.store.tables import ENSEMBLE, INTERPOLATION
-from muscle_core.ui import housekeeping
 from muscle_core.ui.frame import errors_shown, go
+from muscle_core.ui.library import housekeeping
 from muscle_core.ui.numbers import duration
-from muscle_core.ui.training_form import JOB_KEY
+from muscle_core.ui.training.form import JOB_KEY
 
 _TIME = "%Y-%m-%d %H:%M UTC"
 

@@ -17,7 +17,7 @@ from muscle_core.store import Workspace
 from muscle_core.ui.frame import errors_shown, go, plain, wrapping_columns
 from muscle_core.ui.numbers import duration
 from muscle_core.ui.picks import Picks
-from muscle_core.ui.training_form import JOB_KEY, cannot_train, default_preset
+from muscle_core.ui.training.form import JOB_KEY, cannot_train, default_preset
 from muscle_core.ui.worker import keep_worker
 
 _SEEDS = range(10)

@@ -18,7 +18,7 @@ from muscle_core.actions.review_records import (
 from muscle_core.ui.frame import errors_shown, plain
 
 if TYPE_CHECKING:
-    from muscle_core.ui.review import Review
+    from muscle_core.ui.review.queue import Review
 
 _DRAFTS = "_review_drafts"  # what was chosen and not saved yet, by sample
 _SAID = "_review_said"

@@ -1,0 +1,1 @@
+"""The Masking page: strategies side by side, and the training of those that are missing."""

@@ -1,0 +1,1 @@
+"""The Review page: the queue, the form, and what is around them."""

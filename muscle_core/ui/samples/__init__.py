@@ -1,0 +1,1 @@
+"""The Samples page: the table with its filters, and one sample side by side."""

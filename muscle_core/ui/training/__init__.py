@@ -1,0 +1,1 @@
+"""The Training page: the form, and the jobs."""
