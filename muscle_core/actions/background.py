@@ -8,11 +8,15 @@ from dataclasses import asdict
 from muscle_core.actions.datasets import check_limit
 from muscle_core.actions.evaluate import EvaluationOptions
 from muscle_core.actions.models import check_new_version
+from muscle_core.actions.token_view import JOB_KIND, token_question
 from muscle_core.actions.train import VALIDATION_SPLIT, check_compat, check_held_out
 from muscle_core.compat.config import CompatConfig, share_of_batch
-from muscle_core.errors import ConfigError
+from muscle_core.errors import ConfigError, DataError
 from muscle_core.jobs import Submission, Work, ensure_worker, resume, submit_all
 from muscle_core.store import Dataset, Job, Workspace, check_split, get_dataset, get_version, require_weights
+
+MOST_TOKEN_VIEWS = 200  # samples of one job
+_WAITED_FOR = 5  # priority of what takes seconds, and somebody waits for in front of a page
 
 
 def submit_evaluation(
@@ -40,6 +44,38 @@ def submit_evaluation(
     for name in version_names:
         require_weights(get_version(workspace, name))
     work = evaluation_work(version_names, dataset_name, split=split, limit=limit, options=options)
+    return _start(workspace, [work])[0]
+
+
+def submit_token_views(
+    workspace: Workspace,
+    old_name: str,
+    new_name: str,
+    dataset_name: str,
+    sample_ids: Sequence[str],
+    *,
+    compat_name: str | None = None,
+    split: str = "test",
+) -> Submission:
+    """Queue a look at the tokens of samples, which is kept in the workspace; arguments as of `keep_token_views`.
+
+    Raises:
+        StoreError: no such version, dataset, split or sample.
+        ModelError: a version has no weights, or the tokenizers differ.
+        DataError: there is no sample, or too many.
+    """
+    question = token_question(workspace, old_name, new_name, dataset_name, sample_ids, compat_name, split)
+    count = len(question.samples)
+    if not 1 <= count <= MOST_TOKEN_VIEWS:
+        raise DataError(f"the tokens of 1 to {MOST_TOKEN_VIEWS} samples can be looked at together, not of {count:,}.")
+    payload = {"old": old_name, "new": new_name, "compat": compat_name, "dataset": dataset_name, "split": split}
+    what = f"{count:,} sample{'s' if count > 1 else ''} of {dataset_name} ({split}) for {old_name} → {new_name}"
+    work = Work(
+        JOB_KIND,
+        f"Look at the tokens of {what}",
+        {**payload, "samples": [sample.id for sample in question.samples]},
+        priority=_WAITED_FOR,
+    )
     return _start(workspace, [work])[0]
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from muscle_core.jobs import FINAL
-from muscle_core.store import Job, ModelVersion, TrainingRun, Workspace
+from muscle_core.store import Dataset, Job, ModelVersion, TrainingRun, Workspace
 from muscle_core.store.answers import asked_of
 from muscle_core.store.disk import (
     OWNED,
@@ -22,6 +22,7 @@ from muscle_core.store.disk import (
     referred_paths,
     size_of,
 )
+from muscle_core.store.kept_tokens import TOKENS, is_of_none, whose_tokens
 
 _HOUR, _DAY = 3600.0, 24 * 3600.0
 YOUNG_SECONDS = _HOUR  # what was written since is left alone: a process may be at it
@@ -59,6 +60,7 @@ def find_orphans(workspace: Workspace, *, teacher_days: float = TEACHER_DAYS) ->
     with workspace.reading() as session:
         referred = referred_paths(session.connection(), home)
         fingerprints = {version.fingerprint for version in session.scalars(sa.select(ModelVersion))}
+        datasets = set(session.scalars(sa.select(Dataset.id)))
         jobs = dict(session.execute(sa.select(Job.id, Job.state)).all())
         trainings = set(session.scalars(sa.select(TrainingRun.id)))
     active = {job_id for job_id, state in jobs.items() if state not in FINAL}
@@ -78,6 +80,9 @@ def find_orphans(workspace: Workspace, *, teacher_days: float = TEACHER_DAYS) ->
             asked = asked_of(place)
             if asked is not None and asked["version"] not in fingerprints:
                 why = f"answers of {asked.get('name')!r}, which is no more"
+        elif folder == TOKENS:
+            if is_of_none(whose_tokens(place), fingerprints, datasets):
+                why = "tokens of versions or a dataset that are no more"
         elif folder == "jobs":
             known = name in jobs or name in trainings
             if not known and now - last_change(place) > FOREGROUND_SECONDS:
@@ -117,10 +122,10 @@ def remove_orphans(workspace: Workspace, *, teacher_days: float = TEACHER_DAYS) 
 
 def _places(home: Path) -> Iterator[Path]:
     """Every entry that belongs to one object, and what is half-written inside of folders of answers."""
-    for folder in (*OWNED, "answers", "bases", "jobs", TEACHERS):
+    for folder in (*OWNED, "answers", "bases", "jobs", TEACHERS, TOKENS):
         for entry in sorted((home / folder).glob("*")):
             if entry.name.endswith(".lock"):
                 continue
             yield entry
-            if folder == "answers":
+            if folder in ("answers", TOKENS):
                 yield from entry.glob("*.partial")

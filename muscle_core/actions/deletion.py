@@ -32,6 +32,7 @@ from muscle_core.store import (
 )
 from muscle_core.store.answers import asked_of
 from muscle_core.store.disk import inside_path, is_referred, keeping_files, referred_paths, size_of
+from muscle_core.store.kept_tokens import TOKENS, is_of_none, whose_tokens
 from muscle_core.store.tables import ENSEMBLE, Table
 
 KINDS = {
@@ -299,6 +300,13 @@ def _paths(session: Session, workspace: Workspace, plan: Deletion) -> list[str]:
             folder for folder in home.glob("answers/*") if (asked_of(folder) or {}).get("version") in fingerprints
         ]
         wanted += [f"answers/{folder.name}" for folder in folders]
+    if rows[ModelVersion] or rows[Dataset]:
+        versions, sets = list(session.scalars(sa.select(ModelVersion))), set(session.scalars(sa.select(Dataset.id)))
+        before, after = ({v.fingerprint for v in versions if v.id not in out} for out in ((), gone))
+        for folder in home.glob(f"{TOKENS}/*"):
+            whose = whose_tokens(folder)
+            if not is_of_none(whose, before, sets) and is_of_none(whose, after, sets - gone):
+                wanted.append(f"{TOKENS}/{folder.name}")
     for one in rows[Job].keys() | rows[TrainingRun].keys():
         if session.get(Job, one) is None or one in rows[Job]:
             folder = home / "jobs" / one

@@ -115,11 +115,31 @@ def _load_demo(workspace: Workspace, job: Job, process: JobProcess) -> dict[str,
     return {}
 
 
+def _view_tokens(workspace: Workspace, job: Job, process: JobProcess) -> dict[str, Any]:
+    from muscle_core.actions.token_view import keep_token_views
+
+    payload = job.payload
+    process.write("loading models", 0, 1)
+    refused = keep_token_views(
+        workspace,
+        payload["old"],
+        payload["new"],
+        payload["dataset"],
+        payload["samples"],
+        compat_name=payload["compat"],
+        split=payload["split"],
+        report=partial(_Stages(process), "looking at tokens"),
+        should_stop=process.should_stop,
+    )
+    return {"refused": refused}
+
+
 _RUNNERS: dict[str, Callable[[Workspace, Job, JobProcess], dict[str, Any]]] = {
     "evaluate": _evaluate,
     "train_compat": _train_compat,
     "compare_ablation": _compare_ablation,
     "load_demo": _load_demo,
+    "view_tokens": _view_tokens,
 }
 
 

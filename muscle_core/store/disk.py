@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from muscle_core.errors import StoreError
 from muscle_core.store.answers import asked_of
 from muscle_core.store.database import DATABASE_FILE
+from muscle_core.store.kept_tokens import TOKENS, whose_tokens
 from muscle_core.store.tables import Dataset, EvaluationRun, Job, ModelVersion, TrainingRun
 from muscle_core.store.workspace import Workspace
 
@@ -182,6 +183,11 @@ def _names(workspace: Workspace) -> dict[str, tuple[str, str]]:
         owners = by_fingerprint.get(str(asked["version"]), []) if asked else []
         if owners:
             names[f"answers/{folder.name}"] = ("answers", ", ".join(sorted(owners)))
+    for folder in home.glob(f"{TOKENS}/*"):
+        of = whose_tokens(folder)
+        pair = [sorted(by_fingerprint.get(str(of[side]), [])) for side in ("old", "new")] if of else []
+        if all(pair) and pair:
+            names[f"{TOKENS}/{folder.name}"] = ("token views", f"{pair[0][0]} → {pair[1][0]}")
     return names
 
 
@@ -193,6 +199,8 @@ def _unnamed(entry: Path, names: dict[str, tuple[str, str]]) -> tuple[str, str]:
             return "teacher store", str(json.loads((entry / "store.json").read_text())["teacher"])
         except (OSError, ValueError, KeyError, TypeError):
             return "teacher store", "unfinished"
+    if top == TOKENS:
+        return "token views", "of versions that are not there"
     if top == "answers":
         return "answers", "of no version that is there" if asked_of(entry) else "of a version not recorded"
     return f"left over in {top}", ""

@@ -6,6 +6,7 @@ workspace/
   answers/             what models answered, kept by content: one folder for each way of asking a model
   predictions/         one folder of Parquet parts an evaluation run
   adapters/            PEFT folders
+  tokens/              looks at the tokens of gold answers: one folder for two versions, a student and a dataset
   jobs/<id>/           log.txt and metrics.jsonl of background work
 
 Where MUSCLE_ARTIFACTS names a shared place (artifacts.py), what is made here is published there, and what other

@@ -36,20 +36,40 @@ def normalise_number(text: str) -> str | None:
     return "0" if plain in ("-0", "0") else plain
 
 
-def extract_number(output: str) -> str | None:
-    """Final number of a solution: after the last `####`, else the last number; None if there is none."""
+def number_place(output: str, scoring: str = "") -> tuple[int, int] | None:
+    """Where the number stands that counts as the answer: start and end in the text; None if there is none.
+
+    Args:
+        output: a solution.
+        scoring: "strict" for the first number straight after `####`; else the number after the last `####`, and where
+            there is no such mark, the last number.
+    """
+    if scoring == "strict":
+        marked = _STRICT.search(output)
+        return marked.span(1) if marked else None
     _, mark, tail = output.rpartition("####")
     if mark:
+        start = len(output) - len(tail)
         match = _NUMBER.search(tail)
-        return normalise_number(match.group()) if match else None
-    numbers = _NUMBER.findall(output)
-    return normalise_number(numbers[-1]) if numbers else None
+        return (start + match.start(), start + match.end()) if match else None
+    place = None
+    for match in _NUMBER.finditer(output):
+        place = match.span()
+    return place
+
+
+def extract_number(output: str) -> str | None:
+    """Final number of a solution: after the last `####`, else the last number; None if there is none."""
+    return _number_at(output, number_place(output))
 
 
 def extract_marked_number(output: str) -> str | None:
     """First number that stands straight after `####`, as in GSM8K's own evaluation; None if there is none."""
-    match = _STRICT.search(output)
-    return normalise_number(match.group(1)) if match else None
+    return _number_at(output, number_place(output, "strict"))
+
+
+def _number_at(output: str, place: tuple[int, int] | None) -> str | None:
+    return None if place is None else normalise_number(output[slice(*place)])
 
 
 class Math:
