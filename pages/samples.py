@@ -19,5 +19,5 @@ with errors_shown():
         st.stop()
     comparison = data.comparison(home, chosen.old, chosen.new, chosen.dataset, chosen.split)
     frame = table.build(home, chosen)
-    table.show(chosen, comparison, frame)
-    detail.show(home, chosen, comparison)
+    view = table.show(chosen, comparison, frame)
+    detail.show(home, chosen, comparison, view)

@@ -3,10 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from muscle_core.errors import ConfigError
+
+
+@dataclass(frozen=True, eq=False)
+class ViewOfSamples:
+    """The samples that pass the filters, in the order of the view, as row numbers: a million of them cost no objects.
+
+    Attributes:
+        ids: id of every compared sample, whether it passes or not.
+        rows: rows of `ids` that pass, in the order of the view; None for all in their own order.
+    """
+
+    ids: pa.Array
+    rows: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids) if self.rows is None else len(self.rows)
+
+    def ids_at(self, start: int, stop: int) -> list[str]:
+        """Ids of the samples from one position of the view up to another, counted from 0."""
+        part = self.ids[start:stop] if self.rows is None else self.ids.take(pa.array(self.rows[start:stop]))
+        return list(part.to_pylist())
+
+
+class Neighbours(NamedTuple):
+    """What is before and after a sample in a view; the position counts from 1 and is None where it is not in it."""
+
+    before: str | None
+    after: str | None
+    position: int | None
+    total: int
+
+
+def neighbours(view: ViewOfSamples, sample_id: str) -> Neighbours:
+    """The samples before and after one in the view, across the pages of the table.
+
+    For a sample that is not in the view, the first of the view comes after it.
+    """
+    total = len(view)
+    row = row_of(view.ids, sample_id)
+    at = row
+    if row is not None and view.rows is not None:
+        found = np.flatnonzero(view.rows == row)
+        at = int(found[0]) if len(found) else None
+    if at is None:
+        first = view.ids_at(0, 1)
+        return Neighbours(None, first[0] if first else None, None, total)
+    around = view.ids_at(max(0, at - 1), at + 2)
+    place = min(at, 1)
+    return Neighbours(
+        around[0] if place else None, around[place + 1] if len(around) > place + 1 else None, at + 1, total
+    )
+
+
+def row_of(ids: pa.Array, sample_id: str) -> int | None:
+    """Row of a sample id, or None."""
+    row = pc.index(ids, pa.scalar(sample_id, ids.type)).as_py()
+    return None if row < 0 else int(row)
 
 
 def filter_rows(

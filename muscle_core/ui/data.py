@@ -126,6 +126,45 @@ def samples(workspace: Workspace, dataset: Dataset, split: str) -> dict[str, Sam
     return _samples(str(workspace.home), dataset.id, split, workspace, dataset)
 
 
+def sample(workspace: Workspace, dataset: Dataset, split: str, identity: str) -> Sample | None:
+    """One sample of a split, without reading all of them; None where there is none of that id.
+
+    Raises:
+        DataError: the dataset's file is gone or damaged.
+    """
+    return samples(workspace, dataset, split).get(identity)
+
+
+def prediction(
+    workspace: Workspace, version: ModelVersion, dataset: Dataset, split: str, identity: str
+) -> dict[str, Any] | None:
+    """A version's prediction of one sample, as its newest run holds it; None where it did not answer it.
+
+    Raises:
+        StoreError: it was not evaluated there.
+    """
+    frame = predictions(workspace, version, dataset, split)
+    return frame.loc[identity].to_dict() if identity in frame.index else None
+
+
+def outcome(compared: Comparison, identity: str) -> dict[str, Any] | None:
+    """What both versions did on one sample: a row of `Comparison.samples`; None where not both answered it."""
+    rows = compared.samples[compared.samples["sample_id"] == identity]
+    return None if rows.empty else rows.iloc[0].to_dict()
+
+
+def cause(
+    workspace: Workspace, old: ModelVersion, new: ModelVersion, dataset: Dataset, split: str, identity: str
+) -> dict[str, str] | None:
+    """`cause`, `cause_rule` and `cause_evidence` of one negative flip, without looking at the others; None for others.
+
+    Raises:
+        StoreError: one was not evaluated there.
+    """
+    found = causes(workspace, old, new, dataset, split)
+    return found.loc[identity].to_dict() if identity in found.index else None
+
+
 def causes(workspace: Workspace, old: ModelVersion, new: ModelVersion, dataset: Dataset, split: str) -> pd.DataFrame:
     """Cause, rule and evidence of each negative flip of the newest runs of two versions, by sample id.
 

@@ -17,13 +17,13 @@ from muscle_core.ui import data
 from muscle_core.ui.frame import plain
 from muscle_core.ui.numbers import SCORE_NAMES
 from muscle_core.ui.picks import Picks
-from muscle_core.ui.samples.table import SAMPLE_KEY
+from muscle_core.ui.samples.table import SAMPLE_KEY, ViewOfSamples
 from muscle_core.ui.url import publish, restore
 
 _BOX = "white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.5;font-size:0.95rem"
 
 
-def show(workspace: Workspace, chosen: Picks, comparison: Comparison) -> None:
+def show(workspace: Workspace, chosen: Picks, comparison: Comparison, view: ViewOfSamples) -> None:
     """Draw the sample whose id is in the URL, or say how to choose one."""
     st.subheader("Sample", anchor=False)
     restore(SAMPLE_KEY, "", lambda text: isinstance(text, str))

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from muscle_core.actions.compare import require_run
 from muscle_core.comparison import Comparison
-from muscle_core.comparison.view import filter_rows, page_count, page_of
+from muscle_core.comparison.view import (
+    Neighbours,
+    ViewOfSamples,
+    filter_rows,
+    neighbours,
+    page_count,
+    page_of,
+)
 from muscle_core.store import Workspace
 from muscle_core.ui import data
 from muscle_core.ui.frame import plain
 from muscle_core.ui.picks import Picks
 from muscle_core.ui.url import forget, linked_select, publish, restore
+
+__all__ = ["SAMPLE_KEY", "Neighbours", "ViewOfSamples", "build", "neighbours", "show"]
 
 PAGE_SIZE = 25
 _LAST_VIEW = "_last_view_of_samples"
@@ -71,8 +81,8 @@ def build(workspace: Workspace, chosen: Picks) -> pd.DataFrame:
     return _build(str(workspace.home), key, workspace, chosen)
 
 
-def show(chosen: Picks, comparison: Comparison, frame: pd.DataFrame) -> None:
-    """Draw filters, table and pages."""
+def show(chosen: Picks, comparison: Comparison, frame: pd.DataFrame) -> ViewOfSamples:
+    """Draw filters, table and pages; returns the samples that pass, in order, over all pages."""
     quadrants: tuple[str, ...] = ()
     if comparison.counts is not None:
         counts = {key: len(filter_rows(frame, quadrants=_PARTS.get(key, (key,)))) for key in _LABELS}
@@ -125,8 +135,9 @@ def show(chosen: Picks, comparison: Comparison, frame: pd.DataFrame) -> None:
     view = page_of(rows, page, PAGE_SIZE)
     if view.empty:
         st.info("No sample matches. Choose another quadrant or clear the search.", icon=":material/info:")
-        return
-    _table(chosen, view, (*quadrants, search or "", order, str(cause), str(page)))
+    else:
+        _table(chosen, view, (*quadrants, search or "", order, str(cause), str(page)))
+    return ViewOfSamples(pa.array(frame["sample_id"], pa.large_string()), rows.index.to_numpy())
 
 
 def _of_cause(frame: pd.DataFrame) -> pd.DataFrame:
