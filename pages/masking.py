@@ -7,7 +7,7 @@ enter("masking")
 import streamlit as st
 
 from muscle_core.actions.compare import evaluated_ensemble, trained_variants
-from muscle_core.ui import picks
+from muscle_core.ui import picks, token_strip
 from muscle_core.ui.empty import offer_demo
 from muscle_core.ui.frame import errors_shown, go, plain, workspace
 from muscle_core.ui.masking import ablation, strategies
@@ -21,7 +21,7 @@ with errors_shown():
     pair = (home, chosen.old, chosen.new, chosen.dataset, chosen.split)
     variants, ensemble = trained_variants(*pair), evaluated_ensemble(*pair)
 
-table, panel = st.container(), st.container()  # what appears in the table must not move the live panel
+table, tokens, panel = (st.container() for _ in range(3))  # what appears in the table must not move the live panel
 with table:
     st.markdown(
         f"What each masking strategy makes of the update {plain(chosen.old.name)} → {plain(chosen.new.name)} on "
@@ -39,5 +39,7 @@ with table:
     if variants or ensemble:
         with errors_shown():
             strategies.show(home, chosen, variants)
+with tokens, errors_shown():
+    token_strip.show_all_strategies(home, chosen)
 with panel:
     ablation.show(home, chosen)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -85,10 +85,11 @@ def answer_hashes(answers: PairAnswers, sample_ids: Collection[str]) -> dict[str
         found = frame.loc[known]  # a compared sample occurs once in both
         outputs = found["output"] if "output" in found else [None] * len(found)
         sides.append([(_text(p), _text(o)) for p, o in zip(found["prediction"], outputs, strict=True)])
-    return {
-        identity: hashlib.sha256(json.dumps([old, new]).encode()).hexdigest()
-        for identity, old, new in zip(known, *sides, strict=True)
-    }
+    return {identity: _hash(old, new) for identity, old, new in zip(known, *sides, strict=True)}
+
+
+def _hash(old: tuple[str | None, str | None], new: tuple[str | None, str | None]) -> str:
+    return hashlib.sha256(json.dumps([old, new]).encode()).hexdigest()
 
 
 def _newest(workspace: Workspace, pair: VersionPair, answers: PairAnswers | None) -> PairAnswers:
@@ -312,6 +313,44 @@ def reviews_of(workspace: Workspace, pair: VersionPair, answers: PairAnswers | N
     for column in ("cause", "severity"):  # keep None; pandas would turn it into a NaN, which counts as true
         frame[column] = pd.Series([row[COLUMNS.index(column)] for row in rows], dtype=object)
     return frame
+
+
+def reviews_of_sample(
+    workspace: Workspace, pair: VersionPair, sample_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """All reviews of one sample of a pair, oldest first, without reading the other samples.
+
+    Args:
+        workspace: where they are.
+        pair: the pair.
+        sample_id: the sample.
+        old: the old version's prediction row of it, with `prediction` and `output` where it has them.
+        new: likewise of the new version.
+
+    Returns:
+        reviewer, verdict, cause (its name, or None), severity, note, and whether it is of other answers (`stale`).
+    """
+    query = (
+        sa.select(Review, ReviewCause.name)
+        .outerjoin(ReviewCause, Review.cause_id == ReviewCause.id)
+        .where(of_pair(Review, pair), Review.sample_id == sample_id)
+        .order_by(Review.created_at, Review.id)
+    )
+    with workspace.reading() as session:
+        found = [(row[0], row[1]) for row in session.execute(query)]
+    sides = [(_text(row.get("prediction")), _text(row.get("output"))) for row in (old, new)]
+    current = _hash(*sides)
+    return [
+        {
+            "reviewer": review.reviewer,
+            "verdict": review.verdict,
+            "cause": cause,
+            "severity": review.severity,
+            "note": review.note,
+            "stale": review.answers != current,
+        }
+        for review, cause in found
+    ]
 
 
 class ReviewedPair(NamedTuple):

@@ -60,7 +60,9 @@ def test_a_worker_keeps_what_a_training_would_see(tuned: Workspace) -> None:
     finally:
         worker.end()
     assert (job.state, job.error, job.result) == ("succeeded", None, {"refused": {}})
-    for identity, view in zip(["c4", "c0"], view_tokens(tuned, *TRIPLE, ["c4", "c0"], compat_name="compat"), strict=True):
+    for identity, view in zip(
+        ["c4", "c0"], view_tokens(tuned, *TRIPLE, ["c4", "c0"], compat_name="compat"), strict=True
+    ):
         found = kept(tuned, identity, "compat")
         assert found.text == view.text
         assert found.follows == view.follows
@@ -79,7 +81,8 @@ def test_a_double_click_is_one_job_and_the_page_finds_it(tuned: Workspace) -> No
     jobs = list_jobs(tuned)
     assert [job.kind for job in jobs] == ["view_tokens"]
     found = job_of_tokens(jobs, whose(tuned), "test", "c1")
-    assert found is not None and found.id == first.job_id
+    assert found is not None
+    assert found.id == first.job_id
     assert job_of_tokens(jobs, whose(tuned), "test", "c2") is None
     assert job_of_tokens(jobs, whose(tuned), "train", "c1") is None
     assert job_of_tokens(jobs, whose(tuned, "compat"), "test", "c1") is None

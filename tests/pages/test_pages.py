@@ -108,9 +108,11 @@ def test_a_double_click_queues_one_job(small: Workspace, monkeypatch: pytest.Mon
 
 def test_text_from_data_is_never_interpreted() -> None:
     from muscle_core.ui.frame import plain
-    from muscle_core.ui.samples.detail import word_diff
+    from muscle_core.ui.samples.detail_text import marked_text, word_difference
 
-    assert "<script>" not in word_diff("a", "<script>alert(1)</script>")
+    script = "<script>alert(1)</script>"
+    for base, text in (("a", script), (script, "a"), (script, "")):
+        assert "<script>" not in marked_text(text, difference=word_difference(base, text))
     assert plain("[x](y) $a$ &lt;") == r"\[x\]\(y\) \$a\$ &amp;lt;"
 
 

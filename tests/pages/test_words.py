@@ -10,11 +10,15 @@ import pytest
 
 UI = Path(__file__).resolve().parents[2] / "muscle_core" / "ui"
 PAGES = UI.parents[1] / "pages"
+# Modules whose texts are moved.
+DONE = {"token_strip", "detail", *(f"detail_{part}" for part in ("answers", "choices", "facts", "text"))}
 # Modules whose texts are still in the code; the list only gets shorter.
 NOT_YET = {
     str(path.relative_to(UI.parents[1]))
     for path in [*UI.rglob("*.py"), *PAGES.glob("*.py")]
-    if path.name not in ("words.py", "chart.py", "link.py", "url.py", "__init__.py")
+    if not path.name.endswith("_words.py")
+    and path.stem not in DONE
+    and path.name not in ("words.py", "chart.py", "link.py", "url.py", "__init__.py")
 }
 _TWO_WORDS = re.compile(r"[A-Za-z]{2,}[,:;]? [a-z]{2,}")
 _CODE = re.compile(r"^\s*[<>]|[{};]\s*$|\bst-key-|^[-a-z]+:[^ ]|data-testid")
@@ -44,7 +48,7 @@ def texts_in_code(path: Path) -> list[str]:
     "path", sorted([*UI.rglob("*.py"), *PAGES.glob("*.py")]), ids=lambda p: f"{p.parent.name}-{p.stem}"
 )
 def test_no_text_stands_in_the_code(path: Path) -> None:
-    if path.name == "words.py" or str(path.relative_to(UI.parents[1])) in NOT_YET:
+    if path.name.endswith("words.py") or str(path.relative_to(UI.parents[1])) in NOT_YET:
         pytest.skip("the words themselves, or not moved yet")
     assert texts_in_code(path) == []
 

@@ -1,176 +1,167 @@
-"""One sample side by side: input, gold answer, each version's answer with a word diff, choices with log-likelihoods."""
+"""One sample side by side: what happened to it, input, gold answer, each version's answer, and what else is known."""
 
 from __future__ import annotations
 
-import html
-from difflib import SequenceMatcher
 from typing import Any
+from urllib.parse import urlencode
 
-import pandas as pd
 import streamlit as st
 
 from muscle_core.comparison import Comparison
-from muscle_core.figures import choice_bars
-from muscle_core.store import ModelVersion, Workspace
-from muscle_core.tasks import Sample, render_prompt
-from muscle_core.ui import data
-from muscle_core.ui.frame import plain
+from muscle_core.store import Workspace
+from muscle_core.tasks import Sample
+from muscle_core.ui import data, token_strip
+from muscle_core.ui.frame import go, plain, wrapping_columns
 from muscle_core.ui.numbers import SCORE_NAMES
 from muscle_core.ui.picks import Picks
-from muscle_core.ui.samples.table import SAMPLE_KEY, ViewOfSamples
+from muscle_core.ui.samples import detail_answers, detail_choices, detail_facts, detail_text
+from muscle_core.ui.samples import detail_words as words
+from muscle_core.ui.samples.detail_answers import Answer
+from muscle_core.ui.samples.table import SAMPLE_KEY, ViewOfSamples, neighbours
 from muscle_core.ui.url import publish, restore
 
-_BOX = "white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.5;font-size:0.95rem"
+_COLORS = {"Q1": "gray", "Q2": "blue", "Q3": "gray", "Q4": "orange"}
+_AROUND = (8, 17)  # samples before and after one in the view whose tokens are looked at with its own
+_REVIEW_FILTERS = ("review_sample", "review_of", "review_for", "review_state", "review_cause")
 
 
 def show(workspace: Workspace, chosen: Picks, comparison: Comparison, view: ViewOfSamples) -> None:
-    """Draw the sample whose id is in the URL, or say how to choose one."""
-    st.subheader("Sample", anchor=False)
+    """Draw the sample whose id is in the URL, with what leads to the next one, or say how to choose one.
+
+    Args:
+        workspace: where all is.
+        chosen: the sidebar's picks.
+        comparison: of the old and the new version.
+        view: the samples that the filters leave, in their order.
+    """
+    st.subheader(words.SAMPLE, anchor=False)
     restore(SAMPLE_KEY, "", lambda text: isinstance(text, str))
-    identity = st.text_input("Sample id", key=SAMPLE_KEY, placeholder="tick a row above, or type an id")
+    left, right = wrapping_columns([2, 3], least=280, key="sample_navigation", align="bottom")
+    identity = left.text_input(words.SAMPLE_ID, key=SAMPLE_KEY, placeholder=words.SAMPLE_ID_HINT)
     publish(SAMPLE_KEY, identity)
+    with right:
+        _navigation(view, identity)
     if not identity:
-        st.info("Tick a row of the table to read its sample here.", icon=":material/touch_app:")
+        st.info(words.CHOOSE, icon=":material/touch_app:")
         return
     if not draw(workspace, chosen, comparison, identity):
-        st.warning(f"No sample {plain(repr(identity))} was answered by both versions.", icon=":material/warning:")
+        st.warning(words.not_answered(plain(repr(identity))), icon=":material/warning:")
+        return
+    token_strip.show(workspace, chosen, identity, around=_around(view, identity))
+    detail_facts.reviews(workspace, chosen, identity)
+    row = st.container(horizontal=True, vertical_alignment="center")
+    if row.button(words.REVIEW_IT, icon=":material/rate_review:", key="sample_review"):
+        outcome = data.outcome(comparison, identity) or {}
+        quadrant = outcome.get("quadrant")
+        queue = quadrant if isinstance(quadrant, str) else "all"
+        go("review", {"review_sample": identity, "review_of": queue}, afresh=_REVIEW_FILTERS)
+    with row.popover(words.COPY_LINK, icon=":material/link:", help=words.COPY_LINK_HELP, width="content"):
+        st.code(_link(chosen, identity), language=None, wrap_lines=True)
 
 
 def draw(
     workspace: Workspace, chosen: Picks, comparison: Comparison, identity: str, *, with_cause: bool = True
 ) -> bool:
-    """Draw one sample, with the cause by rule or without; False where it was not answered by both versions."""
-    rows = comparison.samples[comparison.samples["sample_id"] == identity]
-    sample = data.samples(workspace, chosen.dataset, chosen.split).get(identity)
-    if sample is None or rows.empty:
+    """Draw one sample; False where it was not answered by both versions.
+
+    Args:
+        workspace: where all is.
+        chosen: the sidebar's picks.
+        comparison: of the old and the new version.
+        identity: id of the sample.
+        with_cause: say which cause the rules name; a reviewer who reads it first would be swayed by it.
+    """
+    outcome = data.outcome(comparison, identity)
+    sample = data.sample(workspace, chosen.dataset, chosen.split, identity)
+    if sample is None or outcome is None:
         return False
-    row = rows.iloc[0]
-    _head(row)
+    st.html(detail_text.STYLE)
+    answers = detail_answers.answers_of(workspace, chosen, sample)
+    _head(comparison, outcome, answers)
     if with_cause:
         _cause(workspace, chosen, identity)
-    st.markdown("**Input**")
-    with st.container(border=True):
-        st.html(f'<div style="{_BOX}">{html.escape(sample.input)}</div>')
-    with st.expander("Prompt as the model reads it"):
-        st.code(render_prompt(chosen.dataset.template, sample.input), language=None, wrap_lines=True)
-    _answers(workspace, chosen, sample)
-    if sample.metadata:
-        with st.expander("Metadata"):
-            st.json(sample.metadata, expanded=True)
+    _input(sample)
+    detail_answers.show(chosen, sample, answers)
+    detail_choices.show(sample, answers)
+    detail_facts.show(chosen, sample, answers)
     return True
 
 
-def _head(row: pd.Series) -> None:
-    quadrant = row["quadrant"]
+def _navigation(view: ViewOfSamples, identity: str) -> None:
+    around = neighbours(view, identity)
+    row = st.container(horizontal=True, vertical_alignment="center")
+    for label, icon, key, target in (
+        (words.PREVIOUS, ":material/arrow_back:", "K", around.before),
+        (words.NEXT, ":material/arrow_forward:", "J", around.after),
+    ):
+        row.button(
+            label,
+            icon=icon,
+            shortcut=key,
+            key=f"sample_{label.lower()}",
+            disabled=target is None,
+            on_click=_open,
+            args=(target,),
+        )
+    row.caption(words.place(around.position, around.total))
+
+
+def _open(identity: str | None) -> None:
+    if identity is not None:
+        st.session_state[SAMPLE_KEY] = identity
+
+
+def _around(view: ViewOfSamples, identity: str) -> list[str]:
+    position = neighbours(view, identity).position
+    if position is None:
+        return []
+    before, after = _AROUND
+    return view.ids_at(max(0, position - 1 - before), position - 1 + after)
+
+
+def _link(chosen: Picks, identity: str) -> str:
+    """Address of this sample under this comparison."""
+    names = {"dataset": chosen.dataset.name, "split": chosen.split, "old": chosen.old.name, "new": chosen.new.name}
+    if chosen.compat is not None:
+        names["compat"] = chosen.compat.name
+    kept = {key: st.query_params[key] for key in detail_answers.IN_URL if key in st.query_params}
+    address = (st.context.url or "samples").partition("?")[0]
+    return f"{address}?{urlencode({**names, SAMPLE_KEY: identity, **kept})}"
+
+
+def _head(comparison: Comparison, outcome: dict[str, Any], answers: list[Answer]) -> None:
+    """What the update made of the sample, and what the adapter makes of it."""
+    quadrant = outcome["quadrant"]
+    row = st.container(horizontal=True, vertical_alignment="center")
+    compat = next((one for one in answers if one.role == "compat"), None)
     if isinstance(quadrant, str):
-        names = {
-            "Q1": ("both right", "gray"),
-            "Q2": ("positive flip: wrong before, right now", "blue"),
-            "Q3": ("both wrong", "gray"),
-            "Q4": ("negative flip: right before, wrong now", "orange"),
-        }
-        text, color = names[quadrant]
-        st.badge(f"{quadrant} · {text}", color=color)  # type: ignore[arg-type]
+        row.badge(words.QUADRANTS[quadrant], color=_COLORS[quadrant])  # type: ignore[arg-type]
+        if compat is not None and compat.correct is not None:
+            row.markdown(words.COMPAT_ON[quadrant, compat.correct], width="content")
+    score = comparison.score
+    if score is None:
+        return
+    values = [answer.score(score) for answer in answers]
+    if values[0] is None or values[1] is None:
+        return
+    name = SCORE_NAMES.get(score, score)
+    row.markdown(plain(words.change(name, values[0], values[1])), width="content")
+    if compat is not None and compat.correct is None and (own := compat.score(score)) is not None:
+        row.markdown(plain(words.compat_change(name, values[1], own)), width="content")
 
 
 def _cause(workspace: Workspace, chosen: Picks, identity: str) -> None:
     """Why it flipped, by which rule, and what was seen."""
-    causes = data.causes(workspace, chosen.old, chosen.new, chosen.dataset, chosen.split)
-    if identity not in causes.index:
+    cause = data.cause(workspace, chosen.old, chosen.new, chosen.dataset, chosen.split, identity)
+    if cause is None:
         return
-    cause = causes.loc[identity]
-    seen = f" Seen here: {plain(cause['cause_evidence'])}" if cause["cause_evidence"] else ""
-    st.markdown(f"**Cause: {plain(cause['cause'])}**")
-    st.caption(f"Rule: {plain(cause['cause_rule'])}{seen}")
+    st.markdown(words.cause(plain(cause["cause"])))
+    st.caption(words.rule(plain(cause["cause_rule"]), plain(cause["cause_evidence"] or "")))
 
 
-def _answers(workspace: Workspace, chosen: Picks, sample: Sample) -> None:
-    versions: list[tuple[str, ModelVersion]] = [("Old", chosen.old), ("New", chosen.new)]
-    if chosen.compat is not None:
-        versions.append(("Compat", chosen.compat))
-    records = [_record(workspace, chosen, version, sample.id) for _, version in versions]
-    columns = st.columns(len(versions) + 1)
-    with columns[0]:
-        st.markdown("**Gold answer**")
-        with st.container(border=True):
-            st.html(f'<div style="{_BOX}">{html.escape(sample.target)}</div>')
-    reference = _text_of(records[0], sample)
-    for position, ((label, version), record) in enumerate(zip(versions, records, strict=True)):
-        with columns[position + 1]:
-            st.markdown(f"**{label}** · {plain(version.name)}")
-            with st.container(border=True):
-                if record is None:
-                    st.caption("not evaluated on this sample")
-                    continue
-                text = _text_of(record, sample)
-                shown = html.escape(text) if position == 0 else word_diff(reference, text)
-                st.html(f'<div style="{_BOX}">{shown}</div>')
-            st.caption(_facts(record))
-    if sample.choices and all(r is not None and r.get("choice_loglikelihoods") is not None for r in records):
-        _choices(sample, versions, [r for r in records if r is not None])
-
-
-def _record(workspace: Workspace, chosen: Picks, version: ModelVersion, identity: str) -> dict[str, Any] | None:
-    frame = data.predictions(workspace, version, chosen.dataset, chosen.split)
-    return frame.loc[identity].to_dict() if identity in frame.index else None
-
-
-def _text_of(record: dict[str, Any] | None, sample: Sample) -> str:
-    if record is None:
-        return ""
-    output = record.get("output")
-    return str(output) if isinstance(output, str) and output else data.answer_text(sample, record.get("prediction"))
-
-
-def _facts(record: dict[str, Any]) -> str:
-    facts = []
-    if not pd.isna(record.get("correct")):
-        facts.append("✓ right" if record["correct"] else "✗ wrong")
-    if pd.isna(record.get("prediction")):
-        facts.append("no answer found")
-    if record.get("finish_reason") == "length":
-        facts.append("cut off at the token limit")
-    for name, label in SCORE_NAMES.items():
-        if record.get(name) is not None and not pd.isna(record[name]):
-            facts.append(f"{label} {record[name]:.3f}")
-    if record.get("gold_loglikelihood") is not None and not pd.isna(record["gold_loglikelihood"]):
-        facts.append(f"log-likelihood of the gold answer {record['gold_loglikelihood']:.2f}")
-    return " · ".join(facts)
-
-
-def _choices(sample: Sample, versions: list[tuple[str, ModelVersion]], records: list[dict[str, Any]]) -> None:
-    st.markdown("**Choices with log-likelihood** (nats; nearer to 0 is more likely)")
-    st.plotly_chart(
-        choice_bars(
-            sample.choices,
-            list(records[0]["choice_loglikelihoods"]),
-            list(records[1]["choice_loglikelihoods"]),
-            int(sample.gold),
-            compat_ll=list(records[2]["choice_loglikelihoods"]) if len(records) > 2 else None,
-            old_name=versions[0][1].name,
-            new_name=versions[1][1].name,
-            compat_name=versions[2][1].name if len(versions) > 2 else "compat",
-        ),
-        key="sample_choices",
-        config={"displayModeBar": False},
-        alt="Log-likelihood of each choice under each version; the gold choice is marked",
-    )
-
-
-def word_diff(old: str, new: str) -> str:
-    """HTML of the new text with words marked that the old one does not have; all text is escaped.
-
-    Inserted words are underlined and bold, left-out words struck through, so that colour is not needed.
-    """
-    first, second = old.split(), new.split()
-    parts = []
-    for operation, a, b, c, d in SequenceMatcher(a=first, b=second, autojunk=False).get_opcodes():
-        removed, added = html.escape(" ".join(first[a:b])), html.escape(" ".join(second[c:d]))
-        if operation == "equal":
-            parts.append(added)
-            continue
-        if removed:
-            parts.append(f'<del style="opacity:0.65">{removed}</del>')
-        if added:
-            parts.append(f'<ins style="font-weight:600">{added}</ins>')
-    return " ".join(parts)
+def _input(sample: Sample) -> None:
+    st.markdown(f"**{words.INPUT}**")
+    with st.container(border=True):
+        content = detail_text.marked_text(sample.input)
+        long = detail_text.is_long(sample.input)
+        st.html(detail_text.box(content, name=words.text_of(words.INPUT), long=long))
