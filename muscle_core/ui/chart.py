@@ -53,16 +53,16 @@ def chart(
                 on_click([str(value) for value in points[0]["customdata"]])
 
         st.plotly_chart(figure, key=key, alt=alt, config=config, on_select=clicked, selection_mode="points")
-    left, right = st.columns([5, 1], vertical_alignment="top")
-    left.caption(says)
-    with right.popover(words.DOWNLOAD, type="tertiary", icon=":material/download:", key=f"{key}_download"):
-        st.download_button(
-            words.NUMBERS_CSV,
-            lambda: csv_text(numbers()),
-            file_name=f"{name}.csv",
-            mime="text/csv",
-            key=f"{key}_csv",
-            width="stretch",
-            on_click="ignore",
-        )
-        image_buttons(key, name)
+    with st.container(horizontal=True, wrap=False):
+        st.caption(says, width="stretch")
+        with st.popover(words.DOWNLOAD, icon=":material/download:", key=f"{key}_download"):
+            st.download_button(
+                words.NUMBERS_CSV,
+                lambda: csv_text(numbers()),
+                file_name=f"{name}.csv",
+                mime="text/csv",
+                key=f"{key}_csv",
+                width="stretch",
+                on_click="ignore",
+            )
+            image_buttons(key, name)

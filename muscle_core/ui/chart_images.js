@@ -1,15 +1,20 @@
 // Two buttons that save the chart of a page as an image. Plotly itself draws the image (also of traces that it draws
-// on a canvas), in the colours that the page shows; here it is only told which format is wanted.
+// on a canvas), in the colours that the page shows; here it is only told the format and the font.
+const FONT = "Arial, Helvetica, sans-serif"; // an image cannot load the page's font: others would not fit their place
+
 function save(plot, format, name) {
   const bars = plot._fullLayout._modeBar.buttons.flat();
   const button = bars.find((one) => one.name === "toImage");
   const options = plot._context.toImageButtonOptions;
-  // Plotly reads them before it returns, so that the chart on the page stays as it is.
+  const font = plot.layout.font;
+  // Plotly reads both before it returns, so that the chart on the page stays as it is.
   plot._context.toImageButtonOptions = { ...options, format, filename: name, scale: format === "png" ? 2 : 1 };
+  plot.layout.font = { ...font, family: FONT };
   try {
     button.click(plot);
   } finally {
     plot._context.toImageButtonOptions = options;
+    plot.layout.font = font;
   }
 }
 
