@@ -8,7 +8,7 @@ import streamlit as st
 
 from muscle_core.ui import picks
 from muscle_core.ui.empty import offer_demo
-from muscle_core.ui.flips import tabs, update
+from muscle_core.ui.flips import pairs, scores, slices, tabs, update, versions
 from muscle_core.ui.frame import errors_shown, workspace
 
 with errors_shown():
@@ -18,5 +18,5 @@ with errors_shown():
         offer_demo(home)
         st.stop()
     with tabs.opened() as tab:
-        panel = {"update": update}[tab]
-        panel.show(home, chosen)
+        panels = {"update": update, "pairs": pairs, "slices": slices, "versions": versions, "scores": scores}
+        panels[tab].show(home, chosen)

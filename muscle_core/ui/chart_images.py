@@ -11,7 +11,8 @@ from muscle_core.ui import words
 _CSS = """
 div { display: flex; flex-direction: column; gap: 1rem; }
 button {
-  font: inherit; font-size: 0.875rem; color: var(--st-text-color); background: var(--st-background-color); cursor: pointer;
+  font: inherit; font-size: 0.875rem; cursor: pointer;
+  color: var(--st-text-color); background: var(--st-background-color);
   min-height: 2.5rem; border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius);
 }
 button:hover, button:focus-visible { border-color: var(--st-primary-color); }
