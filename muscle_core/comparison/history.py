@@ -204,6 +204,26 @@ class History:
             }
         )
 
+    def patterns(self) -> pd.DataFrame:
+        """One row a trajectory that occurs, the most frequent first: `trajectory`, `category`, `samples`, `n`, `share`.
+
+        `n` counts all samples; `share_low` and `share_high` are the limits of the share.
+        """
+        distinct, first, counts = _distinct_rows(self.known.astype(np.int8) + self.right)
+        order = np.lexsort((first, -counts))
+        shares = [rate(int(counts[place]), self.n) for place in order]
+        return pd.DataFrame(
+            {
+                "trajectory": [_SIGNS[distinct[place]].tobytes().decode() for place in order],
+                "category": np.array(_NAMES, dtype=object)[self.categories[first[order]]],
+                "samples": counts[order],
+                "n": self.n,
+                "share": [share.value for share in shares],
+                "share_low": [share.low for share in shares],
+                "share_high": [share.high for share in shares],
+            }
+        )
+
     def matrix(self) -> pd.DataFrame:
         """NFR of every ordered pair: a row an old version, a column a new one, nan where they share no sample."""
         return pd.DataFrame(self.pairwise.nfr, index=list(self.names), columns=list(self.names))
@@ -287,6 +307,17 @@ def paths_of(right: NDArray[np.bool_], known: NDArray[np.bool_]) -> Paths:
         last = np.where(here, now, last)
         seen |= here
     return Paths(flips, judged, first_broken, fixed_again, first_fixed, last)
+
+
+def _distinct_rows(states: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int64], NDArray[np.int64]]:
+    """The distinct rows of a table of 0, 1 and 2, the place where each first occurs, and how often it does."""
+    codes = np.zeros(len(states), dtype=np.int64)
+    for version in range(states.shape[1]):
+        if version % 16 == 15:  # before the numbers outgrow their type
+            codes = np.unique(codes, return_inverse=True)[1]
+        codes = codes * 3 + states[:, version]
+    _, first, counts = np.unique(codes, return_index=True, return_counts=True)
+    return states[first], first, counts
 
 
 def categories_of(paths: Paths) -> NDArray[np.int8]:

@@ -51,8 +51,8 @@ def slice_table(
         slice, column, value, n, negative_flips, nfr, nfr_low, nfr_high (Wilson), rest_n, rest_nfr, p (Fisher's exact
         test, one-sided), p_adjusted. Of a score `regression` in place of `nfr` and without `negative_flips`; see
         `muscle_core.comparison.outcomes` for its interval and test. `attrs["left_out"]` lists what is in no slice
-        (column, what, samples, reason), `attrs["tested"]` the number of tests, `attrs["uncounted"]` the samples without
-        a right or wrong (or score) in both versions.
+        (column, what, samples, reason), `attrs["conditions"]` the (column, value) pairs of each row, `attrs["tested"]`
+        the number of tests, `attrs["uncounted"]` the samples without a right or wrong (or score) in both versions.
 
     Raises:
         ConfigError: a column is missing or an option cannot be.
@@ -76,7 +76,7 @@ def slice_table(
     found = figures(outcome, n, added, confidence)
     named = [(f"{name} = {value}", name, value) for name, value in rows]
     table = _table(outcome, named, n, added, found, corrected(found.p))
-    return _noted(table, left_out, len(table), keep)
+    return _noted(table, left_out, len(table), keep, [[condition] for condition in rows])
 
 
 def find_slices(
@@ -137,7 +137,8 @@ def find_slices(
         p_adjusted[shown],
     )
     table.insert(3, "conditions", np.array([len(tested.items[place]) for place in shown], dtype=np.int64))
-    return _noted(table, left_out, len(names), keep)
+    conditions = [_conditions(items, tested.items[place]) for place in shown]
+    return _noted(table, left_out, len(names), keep, conditions)
 
 
 def left_out(table: pd.DataFrame) -> list[str]:
@@ -287,17 +288,17 @@ def _worth_showing(tested: _Tested, outcome: Outcome, order: NDArray[np.int64], 
 
 
 def _parts(items: _Items, combination: tuple[int, ...]) -> tuple[str, str]:
-    columns = [items.columns[items.column[item]] for item in combination]
-    values = [column.values[items.value[item]] for column, item in zip(columns, combination, strict=True)]
-    return " and ".join(column.name for column in columns), " and ".join(values)
+    columns, values = zip(*_conditions(items, combination), strict=True)
+    return " and ".join(columns), " and ".join(values)
 
 
 def _name(items: _Items, combination: tuple[int, ...]) -> str:
-    conditions = []
-    for item in combination:
-        column = items.columns[items.column[item]]
-        conditions.append(f"{column.name} = {column.values[items.value[item]]}")
-    return " and ".join(conditions)
+    return " and ".join(f"{column} = {value}" for column, value in _conditions(items, combination))
+
+
+def _conditions(items: _Items, combination: tuple[int, ...]) -> list[tuple[str, str]]:
+    columns = [items.columns[items.column[item]] for item in combination]
+    return [(column.name, column.values[items.value[item]]) for column, item in zip(columns, combination, strict=True)]
 
 
 # ------------------------------------------------------------------------------------------------------ the table
@@ -327,8 +328,15 @@ def _table(
     )
 
 
-def _noted(table: pd.DataFrame, omitted: list[LeftOut], tested: int, keep: NDArray[np.bool_]) -> pd.DataFrame:
+def _noted(
+    table: pd.DataFrame,
+    omitted: list[LeftOut],
+    tested: int,
+    keep: NDArray[np.bool_],
+    conditions: list[list[tuple[str, str]]],
+) -> pd.DataFrame:
     table.attrs = {
+        "conditions": conditions,
         "left_out": [entry._asdict() for entry in omitted],
         "tested": tested,
         "uncounted": int(np.count_nonzero(~keep)),

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from muscle_core.figures.alignment import alignment_chart, smoothing_window
+from muscle_core.figures.causes import cause_bars
+from muscle_core.figures.cells import Cell, cell_map
 from muscle_core.figures.choices import choice_bars
+from muscle_core.figures.flow import flow_chart
 from muscle_core.figures.quadrant_matrix import quadrant_matrix
 from muscle_core.figures.rates_chart import rates_chart
 from muscle_core.figures.score_change import score_change_histogram
+from muscle_core.figures.score_scatter import drawn_points, score_scatter
+from muscle_core.figures.slices import slice_chart
 from muscle_core.figures.strategies import strategy_chart
 from muscle_core.figures.training import training_curves
 
 __all__ = [
+    "Cell",
     "alignment_chart",
+    "cause_bars",
+    "cell_map",
     "choice_bars",
+    "drawn_points",
+    "flow_chart",
     "quadrant_matrix",
     "rates_chart",
     "score_change_histogram",
+    "score_scatter",
+    "slice_chart",
     "smoothing_window",
     "strategy_chart",
     "training_curves",

@@ -1,4 +1,4 @@
-"""A chart on a page: the figure, one sentence that says what it shows, and its numbers as a file."""
+"""A chart on a page: the figure, one sentence that says what it shows, and files of its numbers and of itself."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import streamlit as st
 
 from muscle_core.interchange.exports import csv_text
 from muscle_core.ui import words
+from muscle_core.ui.chart_images import image_buttons
 
 
 def chart(
@@ -34,8 +35,11 @@ def chart(
         on_click: called with the `customdata` of the mark that was clicked, before the page is drawn again; such a
             callback may change the state of other widgets.
     """
+    # On a clear ground the image would be unreadable elsewhere; without one, the figure takes that of the page.
+    figure = go.Figure(figure).update_layout(paper_bgcolor=None, plot_bgcolor=None)
     config = {
         "displaylogo": False,
+        "displayNotifier": False,
         "toImageButtonOptions": {"format": "png", "filename": name, "scale": 2},
         "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"],
     }
@@ -49,14 +53,16 @@ def chart(
                 on_click([str(value) for value in points[0]["customdata"]])
 
         st.plotly_chart(figure, key=key, alt=alt, config=config, on_select=clicked, selection_mode="points")
-    left, right = st.columns([5, 1], vertical_alignment="center")
-    left.caption(says)
-    right.download_button(
-        words.NUMBERS_CSV,
-        lambda: csv_text(numbers()),
-        file_name=f"{name}.csv",
-        mime="text/csv",
-        key=f"{key}_csv",
-        icon=":material/download:",
-        type="tertiary",
-    )
+    with st.container(horizontal=True, wrap=False):
+        st.caption(says, width="stretch")
+        with st.popover(words.DOWNLOAD, icon=":material/download:", key=f"{key}_download"):
+            st.download_button(
+                words.NUMBERS_CSV,
+                lambda: csv_text(numbers()),
+                file_name=f"{name}.csv",
+                mime="text/csv",
+                key=f"{key}_csv",
+                width="stretch",
+                on_click="ignore",
+            )
+            image_buttons(key, name)

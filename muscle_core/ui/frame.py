@@ -42,6 +42,7 @@ class PageInfo(NamedTuple):
 PAGES = {
     "update_report": PageInfo("pages/update_report.py", "Update report", ":material/difference:"),
     "samples": PageInfo("pages/samples.py", "Samples", ":material/table_rows:"),
+    "flips": PageInfo("pages/flips.py", "Flips", ":material/flip:"),
     "review": PageInfo("pages/review.py", "Review", ":material/rate_review:"),
     "masking": PageInfo("pages/masking.py", "Masking", ":material/tune:"),
     "training": PageInfo("pages/training.py", "Training", ":material/model_training:"),

@@ -6,3 +6,6 @@ A text is a constant, or a function where it holds values; what comes from data 
 from __future__ import annotations
 
 NUMBERS_CSV = "Numbers (CSV)"
+DOWNLOAD = "Download"
+IMAGE_PNG = "Image (PNG)"
+IMAGE_SVG = "Image (SVG)"

@@ -13,7 +13,7 @@ from muscle_core.compat.config import CompatConfig, TaskConfig
 from muscle_core.store import Workspace, get_dataset, get_version
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("update_report", "samples", "review", "masking", "training", "library")
+PAGES = ("update_report", "samples", "flips", "review", "masking", "training", "library")
 FAST = {"steps": 2, "batch_size": 4, "warmup_steps": 0, "lora_rank": 2, "lora_alpha": 4}
 
 

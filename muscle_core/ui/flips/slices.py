@@ -1,0 +1,143 @@
+"""Tab "Slices": where the update broke more than elsewhere, corrected for the number of slices tested."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from muscle_core.comparison.slices import left_out
+from muscle_core.figures import slice_chart
+from muscle_core.figures.slices import LEVEL
+from muscle_core.metrics import Rate
+from muscle_core.store import Workspace
+from muscle_core.ui import data
+from muscle_core.ui.chart import chart
+from muscle_core.ui.flips import reads, words
+from muscle_core.ui.flips.link import to_samples
+from muscle_core.ui.flips.numbers import p_text, with_interval
+from muscle_core.ui.frame import plain, wrapping_columns
+from muscle_core.ui.numbers import percent
+from muscle_core.ui.picks import Picks
+from muscle_core.ui.url import publish, restore
+
+_MOST_IN_CHART = 10
+_MOST_FOUND = 40
+_TOPICS_AT_ONCE = 20_000  # samples up to which topics are looked for without being asked
+
+
+def show(home: Workspace, chosen: Picks) -> None:
+    """Draw the tab."""
+    n = data.comparison(home, chosen.old, chosen.new, chosen.dataset, chosen.split).n
+    minimum, conditions, topics = _options(n)
+    table = reads.slices_of(home, chosen, minimum=minimum, conditions=conditions, topics=topics, top=_MOST_FOUND)
+    if table.empty:
+        st.info(words.NO_SLICE, icon=":material/info:")
+    else:
+        keys = [slice_link(parts) for parts in table.attrs["conditions"]]
+        _chart(table, keys)
+        _table(table, keys)
+        st.caption(words.CORRECTION)
+    omitted = left_out(table)
+    if omitted:
+        with st.expander(words.LEFT_OUT):
+            st.markdown("\n".join(f"- {plain(sentence)}" for sentence in omitted))
+
+
+def slice_link(conditions: Sequence[tuple[str, str]]) -> str:
+    """The slice as the Samples page reads it from its URL; see `muscle_core.ui.samples.link`."""
+    return "&".join(f"{column}={value}" for column, value in conditions)
+
+
+def _options(n: int) -> tuple[int, int, bool]:
+    left, middle, right = wrapping_columns([2, 3, 3], least=180, key="flips_slice_options", align="bottom")
+    with left:
+        restore("minimum", 30, lambda value: isinstance(value, int) and 5 <= value <= 10_000, int)
+        minimum = int(st.number_input(words.MINIMUM, 5, 10_000, key="minimum", step=5, help=words.MINIMUM_HELP))
+        publish("minimum", minimum)
+    with middle:
+        restore("conditions", 1, lambda value: value in words.CONDITION_NAMES, int)
+        conditions = st.segmented_control(
+            words.CONDITIONS,
+            list(words.CONDITION_NAMES),
+            key="conditions",
+            format_func=lambda number: words.CONDITION_NAMES[number],
+            required=True,
+            help=words.CONDITIONS_HELP,
+        )
+        publish("conditions", conditions)
+    with right:
+        restore("topics", n <= _TOPICS_AT_ONCE, lambda value: isinstance(value, bool), lambda text: text == "yes")
+        topics = st.toggle(words.TOPICS, key="topics", help=words.TOPICS_HELP)
+        publish("topics", "yes" if topics else "no")
+    return minimum, int(conditions or 1), topics
+
+
+def _chart(table: pd.DataFrame, keys: list[str]) -> None:
+    top = table.head(_MOST_IN_CHART)
+    differ, tested = int((table["p_adjusted"] < LEVEL).sum()), f"{table.attrs['tested']:,}"
+    first = table.iloc[0]
+    name = plain(str(first["slice"]))
+    if "nfr" in table:
+        rate = Rate(first["nfr"], int(first["negative_flips"]), int(first["n"]), first["nfr_low"], first["nfr_high"])
+        rest = plain(f"{percent(first['rest_nfr'])} ({int(first['rest_n']):,})")
+        says = words.slices_says(differ, tested, words.slice_worst(name, with_interval(rate), rest))
+    else:
+        loss = plain(
+            f"{first['regression']:.4f} (95 % interval {first['regression_low']:.4f} to "
+            f"{first['regression_high']:.4f}; {int(first['n']):,})"
+        )
+        rest = plain(f"{first['rest_regression']:.4f} ({int(first['rest_n']):,})")
+        says = words.slices_says_scores(differ, tested, words.slice_worst(name, loss, rest))
+    chart(
+        slice_chart(top, [[key] for key in keys[: len(top)]]),
+        key="flips_slices",
+        says=says,
+        alt=words.SLICES_ALT,
+        numbers=lambda: table,
+        name="flip-slices",
+        on_click=lambda key: _open(key[0], "nfr" in table),
+    )
+
+
+def _table(table: pd.DataFrame, keys: list[str]) -> None:
+    word = "nfr" if "nfr" in table else "regression"
+    number = percent if word == "nfr" else lambda value: f"{value:.4f}"
+    shown = pd.DataFrame(
+        {
+            "slice": table["slice"],
+            "n": table["n"],
+            **({"negative_flips": table["negative_flips"]} if word == "nfr" else {}),
+            "rate": table[word].map(number),
+            "interval": [
+                f"{number(low)} to {number(high)}"
+                for low, high in zip(table[f"{word}_low"], table[f"{word}_high"], strict=True)
+            ],
+            "rest": [
+                f"{number(value)} of {count:,}"
+                for value, count in zip(table[f"rest_{word}"], table["rest_n"], strict=True)
+            ],
+            "p_adjusted": table["p_adjusted"].map(p_text),
+            "verdict": [words.DIFFERS if p < LEVEL else words.MAY_NOT_DIFFER for p in table["p_adjusted"]],
+        }
+    )
+
+    def picked() -> None:
+        rows = st.session_state["flips_slice_table"].selection.rows
+        if rows and rows[0] < len(keys):
+            _open(keys[rows[0]], word == "nfr")
+
+    st.dataframe(
+        shown.rename(columns=words.SLICE_COLUMNS),
+        key="flips_slice_table",
+        hide_index=True,
+        on_select=picked,
+        selection_mode="single-row",
+        alt=words.SLICE_TABLE_ALT,
+    )
+    st.caption(words.SLICE_PICK)
+
+
+def _open(link: str, flips: bool) -> None:
+    to_samples({"slice": link, **({"quadrant": "Q4"} if flips else {})})

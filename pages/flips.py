@@ -1,0 +1,22 @@
+"""Flips: what this update broke and fixed, over datasets and versions, where it broke more, and how scores moved."""
+
+from muscle_core.ui.frame import enter
+
+enter("flips")
+
+import streamlit as st
+
+from muscle_core.ui import picks
+from muscle_core.ui.empty import offer_demo
+from muscle_core.ui.flips import pairs, scores, slices, tabs, update, versions
+from muscle_core.ui.frame import errors_shown, workspace
+
+with errors_shown():
+    home = workspace()
+    chosen = picks.choose(home)
+    if chosen is None:
+        offer_demo(home)
+        st.stop()
+    with tabs.opened() as tab:
+        panels = {"update": update, "pairs": pairs, "slices": slices, "versions": versions, "scores": scores}
+        panels[tab].show(home, chosen)
