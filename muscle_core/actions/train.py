@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -360,18 +359,7 @@ def _finish(
         new_version_id=new.id if new else None,
         job_id=run_id,
         metrics_path=f"jobs/{run_id}/{METRICS}",
-        summary={
-            "steps": result.steps,
-            "seconds": result.seconds,
-            "teacher_seconds": result.teacher_seconds,
-            "truncated": result.truncated,
-            "best_step": result.best_step,
-            "padded": result.padded,
-            "old_share": None if math.isnan(result.old_share) else result.old_share,
-            "loss": result.last["loss"],
-            "token_accuracy": result.last["token_accuracy"],
-            "peak_memory_mb": result.last["peak_memory_mb"],
-        },
+        summary=result.summary(),
         made_by=made_by(
             dataset_fingerprint=dataset.fingerprint,
             old_fingerprint=old.fingerprint if old else None,

@@ -37,7 +37,7 @@ def demo(
     rebuild: Annotated[bool, typer.Option(help="Make the demo's weights again from nothing (takes long).")] = False,
     out: Annotated[Path | None, typer.Option(help="With --rebuild: folder for the weights.")] = None,
 ) -> None:
-    """Load the embedded demo into the workspace (versions, datasets, evaluations), or rebuild its weights."""
+    """Load the embedded demo into the workspace (versions, adapters, datasets, evaluations), or rebuild its weights."""
     if rebuild:
         from muscle_core.demo.rebuild import rebuild_weights
 

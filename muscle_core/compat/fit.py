@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -70,6 +71,21 @@ class TrainingResult(NamedTuple):
     best_step: int | None
     padded: str | None
     last: StepRecord
+
+    def summary(self) -> dict[str, Any]:
+        """What a `TrainingRun` keeps of it."""
+        return {
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "teacher_seconds": self.teacher_seconds,
+            "truncated": self.truncated,
+            "best_step": self.best_step,
+            "padded": self.padded,
+            "old_share": None if math.isnan(self.old_share) else self.old_share,
+            "loss": self.last["loss"],
+            "token_accuracy": self.last["token_accuracy"],
+            "peak_memory_mb": self.last["peak_memory_mb"],
+        }
 
 
 class _Plan(NamedTuple):

@@ -5,7 +5,7 @@ Nothing here imports torch, so that pages and the command line can show the reci
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from muscle_core.compat.config import CompatConfig, TaskConfig
@@ -155,3 +155,26 @@ COMPAT = CompatConfig(
     batch_size=32,
     learning_rate=2e-3,
 )
+
+# The compatibility adapters that the demo brings along. Of the summaries the preset's weight of the cross-entropy gives a
+# mean ROUGE-1 that is a point lower (docs/results.md).
+COMPAT_ADAPTERS: dict[str, CompatConfig] = {
+    "choice": COMPAT,
+    "math": COMPAT,
+    "dialogue": replace(COMPAT, cross_entropy_weight=0.2),
+}
+
+
+def dataset_name(task: str) -> str:
+    """What the demo calls the dataset of a task."""
+    return f"demo-{task}"
+
+
+def version_name(task: str, version: str) -> str:
+    """What the demo calls a task version."""
+    return f"demo-{task}-{version}"
+
+
+def compat_name(task: str) -> str:
+    """What the demo calls the compatibility adapter that it brings along."""
+    return f"demo-{task}-compat"
