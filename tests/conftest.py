@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from demo_workspace import loaded_once
 from helpers import choice_rows, make_tiny_base, worker_pids
 from postgres import PostgresCluster, fresh_database
 from s3 import s3_server
@@ -65,6 +66,22 @@ def workspace():
     opened = Workspace.open()
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def demo_home(tmp_path_factory: pytest.TempPathFactory):
+    """A copy of the demo's workspace, loaded by the real loader, for the tests of this process."""
+    import signal
+
+    import psutil
+
+    own = tmp_path_factory.getbasetemp()
+    home = tmp_path_factory.mktemp("demo") / "workspace"
+    shutil.copytree(loaded_once(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own), home)
+    yield home
+    for pid in worker_pids(home):
+        os.kill(pid, signal.SIGTERM)
+        psutil.Process(pid).wait(timeout=90)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import pandas as pd
@@ -16,6 +17,7 @@ from muscle_core.comparison import Comparison, compare, compare_strategies
 from muscle_core.comparison.columns import BASE_COLUMNS, KNOWN_SCORES
 from muscle_core.errors import ConfigError, DataError, StoreError, raise_all
 from muscle_core.store import (
+    ArtifactsUnreachable,
     Dataset,
     EvaluationRun,
     ModelVersion,
@@ -124,13 +126,46 @@ def runs_of_pair(
 
 
 def predictions_of(workspace: Workspace, run: EvaluationRun) -> pd.DataFrame:
-    """Prediction table of a run."""
-    return read_predictions(workspace.local(run.path))
+    """Prediction table of a run.
+
+    Raises:
+        StoreError: it is missing or damaged; the message says whose it is and how to make it anew.
+    """
+    with _whose(workspace, run):
+        return read_predictions(workspace.local(run.path))
 
 
 def compared_columns_of(workspace: Workspace, run: EvaluationRun) -> pa.Table:
-    """What a comparison reads of the predictions of a run: a small part of the file, and no pandas."""
-    return read_prediction_table(workspace.local(run.path), (*BASE_COLUMNS, *KNOWN_SCORES))
+    """What a comparison reads of the predictions of a run: a small part of the file, and no pandas.
+
+    Raises:
+        StoreError: as `predictions_of`.
+    """
+    with _whose(workspace, run):
+        return read_prediction_table(workspace.local(run.path), (*BASE_COLUMNS, *KNOWN_SCORES))
+
+
+@contextmanager
+def _whose(workspace: Workspace, run: EvaluationRun) -> Iterator[None]:
+    """Say of predictions that cannot be read whose they are: a folder's name tells nobody."""
+    try:
+        yield
+    except ArtifactsUnreachable:
+        raise
+    except StoreError as error:
+        with workspace.reading() as session:
+            version, dataset = session.get(ModelVersion, run.version_id), session.get(Dataset, run.dataset_id)
+        if version is None or dataset is None:  # deleted meanwhile
+            raise
+        again = (
+            f"python -m muscle_core evaluate {version.name} --dataset {dataset.name} --split {run.split}"
+            if run.origin == "evaluated"
+            else f"python -m muscle_core runs import {version.name} FILE --dataset {dataset.name} --split {run.split}"
+        )
+        raise StoreError(
+            f"the answers of {version.name!r} on {dataset.name!r} ({run.split}) cannot be read: {error} The "
+            f"command: {again}"
+        ) from error
 
 
 def groups_of_samples(workspace: Workspace, dataset: Dataset, split: str, field: str) -> dict[str, str]:

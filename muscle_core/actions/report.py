@@ -13,6 +13,7 @@ from uuid import uuid4
 import pandas as pd
 
 from muscle_core.actions.compare import (
+    VersionPair,
     compare_trained,
     predictions_of,
     require_run,
@@ -21,6 +22,10 @@ from muscle_core.actions.compare import (
 from muscle_core.actions.explain import METADATA, explain, margin_unit, sample_table, slice_columns, with_topics
 from muscle_core.actions.noise import judge_update
 from muscle_core.actions.over_seeds import compare_over_seeds
+from muscle_core.actions.review_causes import list_causes
+from muscle_core.actions.review_queue import are_among, default_queue, queue_samples
+from muscle_core.actions.review_records import PairAnswers, reviews_of
+from muscle_core.actions.reviews import LABELS, agreement_of, summary_of
 from muscle_core.comparison import Comparison, compare, compare_strategies
 from muscle_core.comparison.slices import find_slices, slice_table
 from muscle_core.errors import ConfigError
@@ -31,6 +36,8 @@ from muscle_core.report import (
     DatasetFacts,
     Provenance,
     ReportData,
+    ReviewerPair,
+    Reviews,
     RunFacts,
     Slices,
     VersionFacts,
@@ -199,7 +206,43 @@ def gather_report(
         over_seeds=over_seeds,
         variants=variants,
         compat=effect,
+        reviews=_reviews(workspace, VersionPair(versions[0], versions[1], dataset, split), comparison, frames, runs),
         flips=flips,
+    )
+
+
+def _reviews(
+    workspace: Workspace,
+    pair: VersionPair,
+    comparison: Comparison,
+    frames: Sequence[pd.DataFrame],
+    runs: Sequence[EvaluationRun],
+) -> Reviews | None:
+    """What people said of the samples that the update broke; None where nobody said anything."""
+    old, new = (frame.set_index("sample_id", drop=False) for frame in frames[:2])
+    answers = PairAnswers(comparison.samples, comparison.score, old, new, (runs[0].id, runs[1].id))
+    every = reviews_of(workspace, pair, answers)
+    samples = queue_samples(answers)
+    said = every[are_among(every["sample_id"], samples["sample_id"])]
+    if said.empty:
+        return None
+    causes = [cause.name for cause in list_causes(workspace)]
+    found = summary_of(samples, said, causes, default_queue(answers))
+    fresh = said[~said["stale"]]
+    place = pd.Series(samples["position"].to_numpy(), index=samples["sample_id"].to_numpy())
+    order = pd.DataFrame({"position": place.reindex(fresh["sample_id"]).to_numpy(), "by": fresh["reviewer"].to_numpy()})
+    fresh = fresh.iloc[order.sort_values(["position", "by"], kind="stable").index]
+    return Reviews(
+        reviewed=found.reviewed,
+        stale=found.stale,
+        reviewers=int(fresh["reviewer"].nunique()),
+        shares={label: getattr(found, f"by_{label}") for label in LABELS},
+        pairs=[
+            ReviewerPair(one.first, one.second, label, one.agreement)
+            for label in LABELS
+            for one in agreement_of(fresh, label)
+        ],
+        said=fresh[["sample_id", "reviewer", *LABELS, "note"]].reset_index(drop=True),
     )
 
 

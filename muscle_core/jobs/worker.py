@@ -22,12 +22,13 @@ from typing import IO
 
 import sqlalchemy as sa
 
-from muscle_core.errors import ConfigError, JobError, StoreError
+from muscle_core.errors import ConfigError, JobError, StoreError, first_line
 from muscle_core.jobs import leases, queue
 from muscle_core.jobs.launcher import Child, Launcher, LocalLauncher, Unreachable, import_root
 from muscle_core.jobs.leases import Slots
 from muscle_core.jobs.log_tail import log_tail
 from muscle_core.jobs.run_lock import REFUSED
+from muscle_core.store.database import DatabaseAway
 from muscle_core.store.job_files import LOG, job_file, publish_job_files
 from muscle_core.store.tables import Job
 from muscle_core.store.workspace import HOME_VARIABLE, Workspace
@@ -165,9 +166,12 @@ class _Worker:
             busy = False
             try:
                 busy = self._turn()
-            except sa.exc.DBAPIError as error:  # the children go on; they renew their leases when it is back
+            except (
+                sa.exc.DBAPIError,
+                DatabaseAway,
+            ) as error:  # the children go on; they renew their leases when it is back
                 self._without_database = time.monotonic()
-                self.notice("database does not answer", error=str(error.orig).split("\n")[0])
+                self.notice("database does not answer", error=first_line(getattr(error, "orig", error)))
             except StoreError as error:
                 self._without_database = time.monotonic()
                 self.notice("workspace cannot be written", error=str(error))

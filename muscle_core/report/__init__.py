@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from muscle_core.report.data import CompatEffect, DatasetFacts, Provenance, ReportData, RunFacts, Slices, VersionFacts
+from muscle_core.report.data import (
+    CompatEffect,
+    DatasetFacts,
+    Provenance,
+    ReportData,
+    ReviewerPair,
+    Reviews,
+    RunFacts,
+    Slices,
+    VersionFacts,
+)
 from muscle_core.report.page import THEMES, render_report
 from muscle_core.report.telling import Telling, telling_samples
 
@@ -12,6 +22,8 @@ __all__ = [
     "DatasetFacts",
     "Provenance",
     "ReportData",
+    "ReviewerPair",
+    "Reviews",
     "RunFacts",
     "Slices",
     "Telling",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import pandas as pd
 
 from muscle_core.comparison.comparison import Comparison
 from muscle_core.comparison.noise import NoiseFloor
 from muscle_core.comparison.verdict import Judgement
+from muscle_core.metrics.agreement import Agreement
+from muscle_core.metrics.rates import Rate
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,36 @@ class Slices:
     minimum: int
 
 
+class ReviewerPair(NamedTuple):
+    """How far two people agree on one label of the samples that both reviewed."""
+
+    first: str
+    second: str
+    label: str
+    agreement: Agreement
+
+
+@dataclass(frozen=True, eq=False)
+class Reviews:
+    """What people said of the samples that the update broke; every share counts samples, not reviews.
+
+    Attributes:
+        reviewed: samples with a review of the answers as they are now, as a share of all that were to be reviewed.
+        stale: samples whose reviews are all of earlier answers; in no other figure.
+        reviewers: how many people.
+        shares: of the reviewed samples, by "verdict", "cause" and "severity" and then by what was said.
+        pairs: agreement of every two people on every label.
+        said: one row a review of the answers as they are now: sample_id, reviewer, verdict, cause, severity, note.
+    """
+
+    reviewed: Rate
+    stale: int
+    reviewers: int
+    shares: Mapping[str, Mapping[str, Rate]]
+    pairs: Sequence[ReviewerPair]
+    said: pd.DataFrame
+
+
 @dataclass(frozen=True, eq=False)
 class ReportData:
     """Everything that a report shows.
@@ -149,6 +182,7 @@ class ReportData:
             nothing was trained.
         variants: single variants, result of `muscle_core.actions.compare.compare_trained`; None where there is none.
         compat: the adapter that the reader is to look at.
+        reviews: what people said; None where nobody reviewed anything.
         flips: most examples to show.
     """
 
@@ -162,4 +196,5 @@ class ReportData:
     over_seeds: pd.DataFrame | None = None
     variants: pd.DataFrame | None = None
     compat: CompatEffect | None = None
+    reviews: Reviews | None = None
     flips: int = 20

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from muscle_core.report.data import ReportData
+from muscle_core.report.reviews import said_of
 from muscle_core.report.telling import Telling
 from muscle_core.report.text import Piece, one_line, score_name, shortened, word_diff
 
@@ -63,13 +64,18 @@ class Example(NamedTuple):
     more_choices: int
     answers: list[Answer]
     fields: str
+    said: tuple[str, ...] = ()
 
 
 def examples_of(data: ReportData, telling: Telling) -> list[Example]:
     """Return the chosen samples, written out."""
     compat = {} if data.compat is None else data.compat.answers.to_dict("index")
     rows = telling.rows.to_dict("records")
-    return [_example(number, row, data, telling, compat) for number, row in enumerate(rows, start=1)]
+    said = said_of(data.reviews)
+    return [
+        _example(number, row, data, telling, compat)._replace(said=tuple(said.get(row["sample_id"], ())))
+        for number, row in enumerate(rows, start=1)
+    ]
 
 
 def _example(

@@ -18,6 +18,7 @@ from muscle_core.errors import ConfigError
 from muscle_core.report import charts, tables
 from muscle_core.report.data import ReportData, Slices
 from muscle_core.report.examples import LONGEST_ANSWER, LONGEST_INPUT, examples_of
+from muscle_core.report.reviews import reviews_values
 from muscle_core.report.telling import telling_samples
 from muscle_core.report.text import one_line, visible
 
@@ -99,6 +100,7 @@ def _values(data: ReportData) -> dict[str, Any]:
         "searched": _searched(data),
         "margins": "old_margin" in data.samples,
         "causes": tables.causes_table(flipped) if "cause" in flipped and len(flipped) else None,
+        "people": None if data.reviews is None else reviews_values(data.reviews, telling.what),
         "telling": telling,
         "examples": examples_of(data, telling),
         "charts": {name: chart for name, chart in drawn.items() if chart is not None},

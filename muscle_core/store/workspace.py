@@ -33,8 +33,8 @@ from muscle_core.store.database import (
     DATABASE_VARIABLE,
     DatabaseRefused,
     engine_of,
+    failure,
     reading_engine,
-    refusal,
     sqlite_url,
 )
 from muscle_core.store.migrate import Migration, check_revision, current_revision, migrate, prepare
@@ -82,7 +82,10 @@ class Workspace:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"the workspace folder {folder} cannot be made: {reason(error)}.") from error
+            raise StoreError(
+                f"the workspace folder {folder} cannot be made: {reason(error)}. Name another folder in "
+                f"{HOME_VARIABLE}, or correct its rights."
+            ) from error
         url, file = database_url(), folder / DATABASE_FILE
         refused = None
         if not os.access(folder, os.W_OK):
@@ -120,8 +123,10 @@ class Workspace:
 
         Raises:
             DatabaseRefused: the disk fails.
+            DatabaseAway: the database does not answer.
+            StoreError: it is damaged, or was replaced by another one.
         """
-        with self._refusals(), self._sessions() as session:
+        with self._failures(), self._sessions() as session:
             yield session
 
     @contextmanager
@@ -130,22 +135,24 @@ class Workspace:
 
         Raises:
             DatabaseRefused: the database cannot be written: its disk is full, or it can only be read.
+            DatabaseAway: it does not answer.
+            StoreError: it is damaged, or was replaced by another one.
         """
         if self.read_only is not None:
             raise DatabaseRefused(self.read_only)
-        with self._refusals(), self._sessions.begin() as session:
+        with self._failures(), self._sessions.begin() as session:
             session.connection(execution_options={"write": True})
             yield session
 
     @contextmanager
-    def _refusals(self) -> Iterator[None]:
+    def _failures(self) -> Iterator[None]:
         try:
             yield
         except sa.exc.DBAPIError as error:
-            refused = refusal(error, self.engine)
-            if refused is None:
+            told = failure(error, self.engine)
+            if told is None:
                 raise
-            raise refused from error
+            raise told from error
 
     def path(self, relative: str) -> Path:
         """Path of an artefact.

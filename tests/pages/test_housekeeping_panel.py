@@ -10,6 +10,7 @@ from furnished import add_job, furnish
 from streamlit.testing.v1 import AppTest
 
 from muscle_core.store import Workspace, list_datasets, list_runs, list_versions
+from muscle_core.ui.frame import PAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -93,10 +94,10 @@ def test_all_pages_show_a_workspace_that_can_only_be_read(
     workspace.close()
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    for page in ("samples", "masking", "training", "library"):
+    for page in (*PAGES.values(), PAGES["library"]):
         assert not app.exception, app.exception
         assert not app.error
-        app = app.switch_page(f"pages/{page}.py").run()
+        app = app.switch_page(page.file).run()
     app.selectbox(key="delete_version").set_value("compat").run()
     app.checkbox(key="sure_version_compat").check().run()
     app.button(key="delete_now").click().run()
