@@ -10,7 +10,7 @@
       old: {train_on: base-old, dataset: piqa, options: {steps: 200}, role: old}
       new: {train_on: base-new, dataset: piqa, options: {steps: 200}, role: new, parent: old}
     ablations:
-      - {old: old, new: new, dataset: piqa, preset: default, strategies: [token_correctness], seeds: [0, 1, 2]}
+      - {old: old, new: new, dataset: piqa, preset: paper, strategies: [token_correctness], seeds: [0, 1, 2]}
 
 Words that begin with $ are environment variables. What is there already is not made again, so that a recipe that was
 stopped goes on where it was.
@@ -233,7 +233,7 @@ def _ablation(number: int, entry: Mapping[str, Any], problems: list[str]) -> Abl
         found.append(f"{what}: strategies must be a list or 'all', and seeds a list")
     config = None
     try:
-        config = compat_preset(entry.get("preset", "default"), entry.get("options") or {})
+        config = compat_preset(entry.get("preset", "paper"), entry.get("options") or {})
     except MuscleError as error:
         found.append(f"{what}: {error}")
     problems += found

@@ -53,7 +53,8 @@ def train_compat_command(
     split: SplitOption = "train",
     test_split: Annotated[str, typer.Option(help="Split to evaluate the result on.")] = "test",
     preset: Annotated[
-        str | None, typer.Option(help="default, scratch, quick or demo; the demo's for its data.")
+        str | None,
+        typer.Option(help="quick, paper (default), thorough, scratch or demo (for the demo's data)."),
     ] = None,
     strategy: Annotated[str | None, typer.Option(help="Which teacher each answer token follows.")] = None,
     initialisation: Annotated[str | None, typer.Option(help="Where the adapter starts: old, new or scratch.")] = None,
@@ -69,7 +70,7 @@ def train_compat_command(
     address: Annotated[str | None, typer.Option(help="Ray cluster; without it, one is started here.")] = None,
 ) -> None:
     """Train a compatibility adapter (MUSCLE) for an update, evaluate it and compare it."""
-    from muscle_core.actions.presets import compat_preset
+    from muscle_core.actions.presets import compat_preset, preset_of
 
     if engine not in ("local", "ray"):
         raise ConfigError(f"unknown engine {engine!r}; known: local, ray")
@@ -79,7 +80,7 @@ def train_compat_command(
         raise ConfigError("a background job trains on the cluster that it runs on; leave out --threads and --address.")
     ray_workers = (1 if workers is None else workers) if engine == "ray" else None
     workspace = workspace_here()
-    chosen = preset or get_dataset(workspace, dataset).made_by.get("preset", "default")
+    chosen = preset or preset_of(get_dataset(workspace, dataset))
     flags = {"strategy": strategy, "initialisation": initialisation, "seed": seed}
     named = {key: value for key, value in flags.items() if value is not None}
     config = compat_preset(chosen, {**options_of(option), **named})
@@ -164,7 +165,8 @@ def train_ablation_command(
         str, typer.Option(help="Seeds with commas between them; each strategy is trained with each.")
     ] = "0",
     preset: Annotated[
-        str | None, typer.Option(help="default, scratch, quick or demo; the demo's for its data.")
+        str | None,
+        typer.Option(help="quick, paper (default), thorough, scratch or demo (for the demo's data)."),
     ] = None,
     option: Annotated[list[str] | None, typer.Option("--set", help="OPTION=VALUE, for example steps=500.")] = None,
     limit: Annotated[int | None, typer.Option(help="Train on the first N samples only.")] = None,
@@ -175,13 +177,11 @@ def train_ablation_command(
     """Train and evaluate several strategies with equal options, each with every seed; what is there is not repeated."""
     from muscle_core.actions.ablation import run_ablation, submit_ablation
     from muscle_core.actions.ablation_plan import AblationRequest
-    from muscle_core.actions.presets import compat_preset
+    from muscle_core.actions.presets import compat_preset, preset_of
     from muscle_core.compat.config import STRATEGIES
 
     workspace = workspace_here()
-    config = compat_preset(
-        preset or get_dataset(workspace, dataset).made_by.get("preset", "default"), options_of(option)
-    )
+    config = compat_preset(preset or preset_of(get_dataset(workspace, dataset)), options_of(option))
     wanted = list(STRATEGIES) if strategies == "all" else [part.strip() for part in strategies.split(",")]
     parts = [part.strip() for part in seeds.split(",")]
     if not all(part.isdecimal() for part in parts):
