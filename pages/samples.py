@@ -9,15 +9,15 @@ import streamlit as st
 from muscle_core.ui import data, picks
 from muscle_core.ui.empty import offer_demo
 from muscle_core.ui.frame import errors_shown, workspace
-from muscle_core.ui.samples import detail, table
+from muscle_core.ui.samples import detail, filters, table
 
+filters.follow_url()
 with errors_shown():
     home = workspace()
     chosen = picks.choose(home, with_compat=True)
     if chosen is None:
         offer_demo(home)
         st.stop()
-    comparison = data.comparison(home, chosen.old, chosen.new, chosen.dataset, chosen.split)
-    frame = table.build(home, chosen)
-    view = table.show(chosen, comparison, frame)
-    detail.show(home, chosen, comparison, view)
+    samples = data.compared_samples(home, chosen.old, chosen.new, chosen.dataset, chosen.split, chosen.compat)
+    view = table.show(home, chosen, samples)
+    detail.show(home, chosen, samples.comparison, view)

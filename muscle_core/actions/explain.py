@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from muscle_core.actions.compare import predictions_of, runs_of_pair, version_pair
 from muscle_core.actions.question import EvaluationOptions
 from muscle_core.comparison import Comparison, compare
 from muscle_core.comparison.causes import NEAR_TIE, find_causes, rules
+from muscle_core.comparison.columns import Predictions, column_names
 from muscle_core.comparison.conditions import LeftOut
 from muscle_core.comparison.slices import find_slices, slice_table
 from muscle_core.comparison.topics import find_topics
@@ -77,13 +79,14 @@ def explained_samples(
 
 def explain(
     comparison: Comparison,
-    old: pd.DataFrame,
-    new: pd.DataFrame,
+    old: Predictions,
+    new: Predictions,
     samples: pa.Table,
     *,
     near_tie: float = NEAR_TIE,
     unit: str = "nats",
     flips_only: bool = False,
+    chosen: NDArray[Any] | None = None,
 ) -> pd.DataFrame:
     """The frame of `explained_samples` from what was read already.
 
@@ -95,8 +98,9 @@ def explain(
         near_tie: as of `explained_samples`.
         unit: of the margins; see `margin_unit`.
         flips_only: return the negative flips alone.
+        chosen: rows of the comparison to return, where not all; the tables need only hold these.
     """
-    frame = comparison.samples
+    frame = comparison.samples if chosen is None else comparison.samples.iloc[chosen].reset_index(drop=True)
     frame = frame[frame["quadrant"] == "Q4"].reset_index(drop=True) if flips_only else frame.copy()
     ids = pa.array(frame["sample_id"], pa.large_string())
     found = samples.take(_places(ids, samples["sample_id"]))
@@ -107,9 +111,9 @@ def explain(
     frame = frame.assign(**{METADATA + name: values for name, values in metadata.items()})
     frame["input_chars"] = _lengths(found["input"])
     for side, table in (("old", old), ("new", new)):
-        places = _places(ids, pa.chunked_array([pa.array(table["sample_id"], pa.large_string())]))
+        places = _places(ids, _arrow(table, "sample_id"))
         for column in _OUTPUTS:
-            values = pa.array(table[column], from_pandas=True) if column in table else pa.nulls(len(table))
+            values = _arrow(table, column)
             frame[f"{side}_{column}"] = values.cast(pa.large_string()).take(places).to_pandas()
         frame[f"{side}_output_chars"] = _lengths(pa.array(frame[f"{side}_output"], pa.large_string(), from_pandas=True))
     flips = frame[frame["quadrant"] == "Q4"]
@@ -244,6 +248,14 @@ def _places(wanted: pa.Array, ids: pa.ChunkedArray) -> pa.Array:
     return pc.index_in(wanted, value_set=ids.cast(pa.large_string()).combine_chunks())
 
 
+def _arrow(table: Predictions, column: str) -> pa.ChunkedArray:
+    """A column in Arrow; missing values where a table has none."""
+    if column not in column_names(table):
+        return pa.chunked_array([pa.nulls(len(table), pa.large_string())])
+    found = table[column]
+    return found if isinstance(table, pa.Table) else pa.chunked_array([pa.array(found, from_pandas=True)])
+
+
 def _lengths(texts: pa.ChunkedArray | pa.Array) -> pd.Series:
     return pc.utf8_length(texts).to_pandas(types_mapper={pa.int32(): pd.Int64Dtype(), pa.int64(): pd.Int64Dtype()}.get)
 
@@ -260,11 +272,12 @@ def _metadata_columns(column: pa.ChunkedArray) -> tuple[dict[str, pd.Series], li
         if any(isinstance(value, list | dict) for value in values):
             nested.append(name)  # as a whole: half a column would mislead
         else:
-            columns[name] = _column_of(values).take(codes).reset_index(drop=True)
+            columns[name] = column_of(values).take(codes).reset_index(drop=True)
     return columns, nested
 
 
-def _column_of(values: list[Any]) -> pd.Series:
+def column_of(values: list[Any]) -> pd.Series:
+    """A column of metadata: booleans, numbers, or else texts."""
     kinds = {type(value) for value in values if value is not None}
     if kinds == {bool}:
         return pd.Series(values, dtype="boolean")

@@ -1,4 +1,4 @@
-"""The rows a reader wants to see: filter by quadrant and text, sort, and cut one page. Pure functions."""
+"""The rows a reader wants to see: filter by quadrant and text, cut one page, and what is before and after one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ViewOfSamples:
     """
 
     ids: pa.Array
-    rows: NDArray[np.int64] | None = None
+    rows: NDArray[np.int32] | NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.ids) if self.rows is None else len(self.rows)

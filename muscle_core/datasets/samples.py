@@ -9,14 +9,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from muscle_core.datasets.read import Row
 from muscle_core.errors import DataError, first_line, raise_all
 from muscle_core.tasks import ParsedRow, Sample, Task
 from muscle_core.tasks.classification import Classification, distinct_labels
 
+# So few rows are read to show one sample; a million of them are still read in one go at the same speed.
+ROWS_A_GROUP = 10_000
 SCHEMA = pa.schema(
     [
         ("sample_id", pa.string()),
@@ -129,8 +134,84 @@ def write_samples(samples: Iterable[Sample], path: Path) -> None:
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), partial, compression="zstd")
+    write_sample_table(pa.Table.from_pylist(rows, schema=SCHEMA), partial)
     partial.replace(path)
+
+
+def write_sample_table(table: pa.Table, path: Path) -> None:
+    """Write a table in the columns of `SCHEMA`, in groups of rows that can be read one by one."""
+    pq.write_table(table, path, compression="zstd", row_group_size=ROWS_A_GROUP)
+
+
+def read_sample_ids(path: Path, split: str) -> tuple[pa.Array, NDArray[np.int64]]:
+    """Ids of the samples of a split, `large_string`, and their row numbers in the file.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    try:
+        table = pq.read_table(path, columns=["sample_id", "split"])
+        places = np.flatnonzero(pc.equal(table["split"], split).to_numpy())
+        ids = table["sample_id"].cast(pa.large_string()).combine_chunks()
+        return (ids if len(places) == len(ids) else ids.take(pa.array(places))), places
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise _damaged(path, error) from error
+
+
+def read_sample_rows(path: Path, places: NDArray[np.int64]) -> pa.Table:
+    """Some rows of the file in the columns of `SCHEMA`, in the order asked for; only their groups are read.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            return read_rows_of(file, places, SCHEMA.names)
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise _damaged(path, error) from error
+
+
+def read_sample_column(path: Path, name: str) -> pa.Array:
+    """One column of `SCHEMA` of all rows of the file, in one piece; text as `large_string`.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    try:
+        column = pq.read_table(path, columns=[name])[name]
+        if pa.types.is_string(column.type):
+            column = column.cast(pa.large_string())  # in one piece it may need more than 2 GiB
+        return column.combine_chunks()
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise _damaged(path, error) from error
+
+
+def read_rows_of(file: pq.ParquetFile, places: NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
+    """Some rows of a Parquet file by their numbers, in the order asked for, reading only the groups that hold them."""
+    ends = np.cumsum([file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)])
+    groups = np.searchsorted(ends, places, side="right")
+    needed = np.unique(groups)
+    if not len(needed):
+        return file.schema_arrow.empty_table().select(list(columns))
+    table = file.read_row_groups(needed.tolist(), columns=list(columns))
+    sizes = np.diff(ends, prepend=0)[needed]
+    starts = np.zeros(len(ends), dtype=np.int64)  # of each group in the table read
+    starts[needed] = np.cumsum(sizes) - sizes
+    inside = places - (ends[groups] - np.diff(ends, prepend=0)[groups])
+    return table.take(pa.array(starts[groups] + inside))
+
+
+def sample_of(row: Mapping[str, Any]) -> Sample:
+    """A sample from a row of the file."""
+    return Sample(
+        id=row["sample_id"],
+        split=row["split"],
+        input=row["input"],
+        gold=row["gold"],
+        target=row["target"],
+        choices=tuple(row["choices"] or ()),
+        metadata=json.loads(row["metadata"] or "{}"),
+    )
 
 
 def read_samples(path: Path, split: str | None = None) -> list[Sample]:
@@ -140,18 +221,7 @@ def read_samples(path: Path, split: str | None = None) -> list[Sample]:
         DataError: the file is missing or damaged.
     """
     try:
-        return [
-            Sample(
-                id=row["sample_id"],
-                split=row["split"],
-                input=row["input"],
-                gold=row["gold"],
-                target=row["target"],
-                choices=tuple(row["choices"] or ()),
-                metadata=json.loads(row["metadata"] or "{}"),
-            )
-            for row in _read_table(path, split).to_pylist()
-        ]
+        return [sample_of(row) for row in _read_table(path, split).to_pylist()]
     except (pa.ArrowException, OSError, KeyError, ValueError, RecursionError) as error:
         raise _damaged(path, error) from error
 

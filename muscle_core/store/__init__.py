@@ -19,6 +19,7 @@ from muscle_core.store.catalog import (
 from muscle_core.store.job_files import LOG, METRICS, job_file, publish_job_files
 from muscle_core.store.predictions import (
     PredictionWriter,
+    read_prediction_rows,
     read_prediction_table,
     read_predictions,
     summarise,
@@ -62,6 +63,7 @@ __all__ = [
     "list_versions",
     "made_by",
     "publish_job_files",
+    "read_prediction_rows",
     "read_prediction_table",
     "read_predictions",
     "require_weights",

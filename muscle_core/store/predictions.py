@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from muscle_core.datasets.samples import read_rows_of
 from muscle_core.errors import StoreError
 
 # Per-token log-likelihoods, for the token view: most of a table's bytes, so read only where they are asked for.
@@ -37,6 +40,7 @@ _FIELDS: dict[str, pa.DataType] = {
     "score": pa.float64(),
     PROMPT_COLUMN: pa.string(),
 }
+_ROWS_A_GROUP = 10_000  # so few are read to show the prediction of one sample
 _ALWAYS = ("sample_id", "prediction", "correct", "gold", "gold_loglikelihood", "finish_reason", "output")
 
 
@@ -54,8 +58,12 @@ class PredictionWriter:
         """Write one part."""
         columns = [name for name in _FIELDS if name in _ALWAYS or any(name in row for row in rows)]
         schema = pa.schema([(name, _FIELDS[name]) for name in columns])
-        table = pa.Table.from_pylist([{name: row.get(name) for name in columns} for row in rows], schema=schema)
-        pq.write_table(table, self.partial / f"part-{self.parts:05d}.parquet", compression="zstd")
+        self.write_table(pa.Table.from_pylist([{name: row.get(name) for name in columns} for row in rows], schema))
+
+    def write_table(self, table: pa.Table) -> None:
+        """Write one part that is in Arrow already."""
+        part = self.partial / f"part-{self.parts:05d}.parquet"
+        pq.write_table(table, part, compression="zstd", row_group_size=_ROWS_A_GROUP)
         self.parts += 1
 
     def finish(self) -> None:
@@ -87,6 +95,40 @@ def read_prediction_table(folder: Path, columns: Sequence[str] | None = None) ->
     try:
         tables = [_read_part(part, columns) for part in parts]
         return tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="default")
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"the predictions at {folder} are damaged ({error}); evaluate again.") from error
+
+
+def read_prediction_rows(folder: Path, rows: NDArray[np.int64], columns: Sequence[str] | None = None) -> pa.Table:
+    """Read some rows of a prediction table, by their numbers in it and in that order, without reading the others.
+
+    Args:
+        folder: of the run.
+        rows: numbers of rows, counted over all parts.
+        columns: as of `read_prediction_table`.
+
+    Raises:
+        StoreError: the folder or its parts are missing or damaged.
+    """
+    columns = columns or [name for name in _FIELDS if name not in (TOKENS_COLUMN, PROMPT_COLUMN)]
+    parts = sorted(folder.glob("part-*.parquet"))
+    if not parts:
+        raise StoreError(f"the predictions at {folder} are missing; evaluate again to make them anew.")
+    start, tables, places = 0, [], []
+    try:
+        for part in parts:
+            with pq.ParquetFile(part) as file:
+                end = start + file.metadata.num_rows
+                inside = np.flatnonzero((rows >= start) & (rows < end))
+                if len(inside):
+                    names = [name for name in columns if name in file.schema_arrow.names]
+                    tables.append(read_rows_of(file, rows[inside] - start, names))
+                    places.append(inside)
+                start = end
+        if not tables:
+            return read_prediction_table(folder, columns).slice(0, 0)
+        found = pa.concat_tables(tables, promote_options="default")
+        return found.take(pa.array(np.argsort(np.concatenate(places))))
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"the predictions at {folder} are damaged ({error}); evaluate again.") from error
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from muscle_core.actions.compare import compared_columns_of, predictions_of, require_run
@@ -12,8 +15,20 @@ from muscle_core.actions.datasets import load_samples
 from muscle_core.actions.explain import answer_text as text_of_answer
 from muscle_core.actions.explain import explain, margin_unit, sample_table
 from muscle_core.actions.noise import FloorRuns, JudgedUpdate, floor_of_runs, floor_runs
+from muscle_core.actions.sample_columns import ComparedSamples, SplitIds
 from muscle_core.comparison import Comparison, compare, judge
-from muscle_core.store import Dataset, EvaluationRun, ModelVersion, Workspace
+from muscle_core.comparison.sample_filter import SampleFilter, view_of
+from muscle_core.comparison.view import ViewOfSamples, row_of
+from muscle_core.datasets.samples import read_sample_ids, read_sample_rows, sample_of
+from muscle_core.errors import DataError
+from muscle_core.store import (
+    Dataset,
+    EvaluationRun,
+    ModelVersion,
+    Workspace,
+    read_prediction_rows,
+    read_prediction_table,
+)
 from muscle_core.tasks import Sample
 
 PREVIEW_CHARACTERS = 160
@@ -126,13 +141,100 @@ def samples(workspace: Workspace, dataset: Dataset, split: str) -> dict[str, Sam
     return _samples(str(workspace.home), dataset.id, split, workspace, dataset)
 
 
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _split_ids(home: str, dataset_id: str, split: str, _workspace: Workspace, _dataset: Dataset) -> SplitIds:
+    path = _workspace.local(_dataset.path)
+    if not path.is_file():
+        raise DataError(f"the file of dataset {_dataset.name!r} is gone: {path}. Add the dataset again.")
+    return SplitIds(*read_sample_ids(path, split))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _run_ids(home: str, run_id: str, _workspace: Workspace, _run: EvaluationRun) -> pa.Array:
+    table = read_prediction_table(_workspace.local(_run.path), ("sample_id",))
+    return table["sample_id"].cast(pa.large_string()).combine_chunks()
+
+
+# Of a million samples the texts of one comparison take some hundred megabytes once something is searched.
+@st.cache_resource(max_entries=6, show_spinner="Comparing …")
+def _compared(
+    home: str,
+    runs: tuple[str, ...],
+    names: tuple[str, ...],
+    _workspace: Workspace,
+    _dataset: Dataset,
+    _runs: tuple[EvaluationRun, ...],
+    _comparison: Comparison,
+) -> ComparedSamples:
+    known = _split_ids(home, _dataset.id, _runs[0].split, _workspace, _dataset)
+    return ComparedSamples(_workspace, _dataset, _runs[0].split, _runs, _comparison, known)
+
+
+def compared_samples(
+    workspace: Workspace,
+    old: ModelVersion,
+    new: ModelVersion,
+    dataset: Dataset,
+    split: str,
+    compat: ModelVersion | None = None,
+) -> ComparedSamples:
+    """The samples of a comparison as columns, each read when it is needed.
+
+    Raises:
+        StoreError: one was not evaluated there.
+        DataError: the dataset's file is gone or damaged.
+    """
+    versions = [version for version in (old, new, compat) if version is not None]
+    runs = tuple(require_run(workspace, version, dataset, split) for version in versions)
+    compared = comparison(workspace, old, new, dataset, split)
+    names = tuple(version.name for version in versions)
+    return _compared(str(workspace.home), tuple(run.id for run in runs), names, workspace, dataset, runs, compared)
+
+
+@st.cache_resource(max_entries=24, show_spinner="Looking for samples …")
+def _view(
+    home: str,
+    key: tuple[str, ...],
+    _samples: ComparedSamples,
+    _wanted: SampleFilter,
+    _order: str,
+    _run_named: Callable[[str], EvaluationRun | None],
+) -> ViewOfSamples:
+    return view_of(_wanted, _order, _samples.columns(_run_named))
+
+
+def view_of_samples(
+    workspace: Workspace,
+    compared: ComparedSamples,
+    wanted: SampleFilter,
+    order: str,
+    run_named: Callable[[str], EvaluationRun | None],
+) -> ViewOfSamples:
+    """The samples that pass a filter, in order.
+
+    Args:
+        workspace: of the samples.
+        compared: the samples.
+        wanted: the filter.
+        order: one of `muscle_core.comparison.sample_filter.orders_of`.
+        run_named: the run of the version of a name on this split, or None.
+    """
+    others = [run_named(name) for name in (*wanted.right, *wanted.wrong)]
+    key = (*compared.run_ids, order, repr(wanted), *(run.id if run else "" for run in others))
+    return _view(str(workspace.home), key, compared, wanted, order, run_named)
+
+
 def sample(workspace: Workspace, dataset: Dataset, split: str, identity: str) -> Sample | None:
     """One sample of a split, without reading all of them; None where there is none of that id.
 
     Raises:
         DataError: the dataset's file is gone or damaged.
     """
-    return samples(workspace, dataset, split).get(identity)
+    known = _split_ids(str(workspace.home), dataset.id, split, workspace, dataset)
+    row = row_of(known.ids, identity)
+    if row is None:
+        return None
+    return sample_of(read_sample_rows(workspace.local(dataset.path), known.places[row : row + 1]).to_pylist()[0])
 
 
 def prediction(
@@ -143,14 +245,17 @@ def prediction(
     Raises:
         StoreError: it was not evaluated there.
     """
-    frame = predictions(workspace, version, dataset, split)
-    return frame.loc[identity].to_dict() if identity in frame.index else None
+    run = require_run(workspace, version, dataset, split)
+    row = row_of(_run_ids(str(workspace.home), run.id, workspace, run), identity)
+    if row is None:
+        return None
+    return read_prediction_rows(workspace.local(run.path), np.array([row])).to_pylist()[0]
 
 
 def outcome(compared: Comparison, identity: str) -> dict[str, Any] | None:
     """What both versions did on one sample: a row of `Comparison.samples`; None where not both answered it."""
-    rows = compared.samples[compared.samples["sample_id"] == identity]
-    return None if rows.empty else rows.iloc[0].to_dict()
+    row = row_of(compared.rows.ids, identity)
+    return None if row is None else compared.samples.iloc[row].to_dict()
 
 
 def cause(
@@ -161,8 +266,9 @@ def cause(
     Raises:
         StoreError: one was not evaluated there.
     """
-    found = causes(workspace, old, new, dataset, split)
-    return found.loc[identity].to_dict() if identity in found.index else None
+    compared = compared_samples(workspace, old, new, dataset, split)
+    row = row_of(compared.comparison.rows.ids, identity)
+    return None if row is None else compared.cause_of(row)
 
 
 def causes(workspace: Workspace, old: ModelVersion, new: ModelVersion, dataset: Dataset, split: str) -> pd.DataFrame:

@@ -7,7 +7,7 @@ everything it shows, in ids that do not change. A value is therefore taken from 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -53,6 +53,33 @@ def publish(key: str, value: Any) -> None:
         _written()[key] = text
         if st.query_params.get(key) != text:
             st.query_params[key] = text
+
+
+def publish_all(values: Mapping[str, Any]) -> None:
+    """Write several values into the URL as one step of the browser's history; None and "" leave one out."""
+    now = st.query_params.to_dict()
+    after = dict(now)
+    for key, value in values.items():
+        if value in (None, ""):
+            _written().pop(key, None)
+            after.pop(key, None)
+        else:
+            _written()[key] = after[key] = str(value)
+    if after != now:
+        st.query_params.from_dict(after)
+
+
+def follow(keys: Sequence[str], marks: Sequence[str]) -> None:
+    """Drop those values that the URL no longer holds, as after "back"; before the widgets are drawn.
+
+    A URL that holds none of the marks (a page opened from the navigation) says nothing: the last visit counts.
+
+    Args:
+        keys: of the values that this page leaves out of the URL where they are the default.
+        marks: URL parameters of which a link to this page holds at least one.
+    """
+    if any(mark in st.query_params for mark in marks):
+        forget(*(key for key in keys if key in _written() and key not in st.query_params))
 
 
 def forget(*keys: str) -> None:

@@ -1,229 +1,185 @@
-"""The table of samples: quadrant filter, search, sort, one page at a time; the selected sample's id goes to the URL."""
+"""The table of samples: filters, order, one page at a time; the selected sample's id goes to the URL.
+
+Only the rows of the page are made into text; filters and orders work on whole columns, once for all sessions.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pandas as pd
-import pyarrow as pa
 import streamlit as st
 
-from muscle_core.actions.compare import require_run
-from muscle_core.comparison import Comparison
-from muscle_core.comparison.view import (
-    Neighbours,
-    ViewOfSamples,
-    filter_rows,
-    neighbours,
-    page_count,
-    page_of,
-)
+from muscle_core.actions.sample_columns import ComparedSamples
+from muscle_core.comparison.sample_filter import DATASET_ORDER, SampleFilter, orders_of
+from muscle_core.comparison.view import Neighbours, ViewOfSamples, neighbours, page_count
+from muscle_core.metrics.quadrants import QuadrantCounts
 from muscle_core.store import Workspace
 from muscle_core.ui import data
-from muscle_core.ui.frame import plain
+from muscle_core.ui.frame import plain, wrapping_columns
 from muscle_core.ui.picks import Picks
-from muscle_core.ui.url import forget, linked_select, publish, restore
+from muscle_core.ui.samples import filters, words
+from muscle_core.ui.samples.link import FILTERS
+from muscle_core.ui.url import forget, publish_all, restore
 
-__all__ = ["SAMPLE_KEY", "Neighbours", "ViewOfSamples", "build", "neighbours", "show"]
+__all__ = ["SAMPLE_KEY", "Neighbours", "ViewOfSamples", "neighbours", "show"]
 
-PAGE_SIZE = 25
-_LAST_VIEW = "_last_view_of_samples"
 SAMPLE_KEY = "sample"
-ALL_CAUSES = "all"
-_LABELS = {
-    "Q4": "Q4 negative flips",
-    "Q2": "Q2 positive flips",
-    "Q3": "Q3 both wrong",
-    "Q3-changed": "Q3 answer changed",
-    "Q3-same": "Q3 same answer",
-    "Q1": "Q1 both right",
-}
-_PARTS = {"Q3-changed": ("Q3 changed",), "Q3-same": ("Q3 same",)}
+PAGE_SIZES = (25, 50, 100)
+_LAST = "_last_view_of_samples"
+_TIMES = "_times_table_of_samples"
 
 
-@st.cache_resource(max_entries=8, show_spinner="Preparing the table …")
-def _build(home: str, key: tuple[str, ...], _workspace: Workspace, _chosen: Picks) -> pd.DataFrame:
-    chosen = _chosen
-    comparison = data.comparison(_workspace, chosen.old, chosen.new, chosen.dataset, chosen.split)
-    samples = data.samples(_workspace, chosen.dataset, chosen.split)
-    frame = comparison.samples
-    known = [samples[identity] for identity in frame["sample_id"]]
-    table = pd.DataFrame(
-        {
-            "sample_id": frame["sample_id"],
-            "quadrant": frame["quadrant"],
-            "same_answer": frame["same_answer"],
-            "input": [sample.input for sample in known],
-            "gold": [data.answer_text(s, s.gold) for s in known],
-            "old_answer": [data.answer_text(s, p) for s, p in zip(known, frame["old_prediction"], strict=True)],
-            "new_answer": [data.answer_text(s, p) for s, p in zip(known, frame["new_prediction"], strict=True)],
+def show(workspace: Workspace, chosen: Picks, samples: ComparedSamples) -> ViewOfSamples:
+    """Draw filters, table and pages; returns the samples that pass, in order, over all pages."""
+    filters.restored()
+    restore(SAMPLE_KEY, "", lambda text: isinstance(text, str))
+    if samples.comparison.counts is not None:
+        _quadrants(samples.comparison.counts)
+    left, right = wrapping_columns([1, 1], least=360, key="samples_search")
+    left.text_input(words.SEARCH, key="search", placeholder=words.SEARCH_HINT, help=words.SEARCH_HELP)
+    sort, size = right.columns([2, 1])
+    named = filters.run_named(workspace, chosen)
+    orders = orders_of(samples.comparison.rows)
+    labels = {words.order(key): key for key in orders}
+    restore("sort", DATASET_ORDER, lambda key: key in orders, lambda text: labels.get(text, text))
+    order = sort.selectbox(words.SORT, orders, key="sort", format_func=words.order)
+    restore("rows", PAGE_SIZES[0], lambda number: number in PAGE_SIZES, int)
+    rows = size.selectbox(words.ROWS, PAGE_SIZES, key="rows")
+    on = filters.wanted(samples, named)
+    filters.draw(chosen, samples, on)
+    view = data.view_of_samples(workspace, samples, on, order, named)
+    page = _pages(view, on, order, rows)
+    publish_all(
+        {key: st.session_state[key] for key in FILTERS}
+        | {
+            "sort": None if order == DATASET_ORDER else order,
+            "rows": None if rows == PAGE_SIZES[0] else rows,
+            "page": page if page > 1 else None,
+            SAMPLE_KEY: st.session_state[SAMPLE_KEY],
         }
     )
-    if chosen.compat is not None:
-        other = data.predictions(_workspace, chosen.compat, chosen.dataset, chosen.split)["prediction"]
-        table["compat_answer"] = [data.answer_text(s, other.get(s.id)) for s in known]
-    causes = data.causes(_workspace, chosen.old, chosen.new, chosen.dataset, chosen.split)
-    for column in ("cause", "cause_rule"):
-        table[column] = frame["sample_id"].map(causes[column])
-    for column in frame.columns:
-        if column.startswith("delta_"):
-            table[column] = frame[column]
-    for side in ("old", "new"):
-        if f"{side}_margin" in frame:
-            table[f"{side}_margin"] = frame[f"{side}_margin"]
-    return table
-
-
-def build(workspace: Workspace, chosen: Picks) -> pd.DataFrame:
-    """One row a sample of the comparison, with readable answers."""
-    versions = [version for version in (chosen.old, chosen.new, chosen.compat) if version is not None]
-    # Run ids, not names: an evaluation made meanwhile is another table.
-    runs = [require_run(workspace, version, chosen.dataset, chosen.split).id for version in versions]
-    key = (*runs, *(version.name for version in versions))
-    return _build(str(workspace.home), key, workspace, chosen)
-
-
-def show(chosen: Picks, comparison: Comparison, frame: pd.DataFrame) -> ViewOfSamples:
-    """Draw filters, table and pages; returns the samples that pass, in order, over all pages."""
-    quadrants: tuple[str, ...] = ()
-    if comparison.counts is not None:
-        counts = {key: len(filter_rows(frame, quadrants=_PARTS.get(key, (key,)))) for key in _LABELS}
-        restore("quadrant", None, lambda key: key is None or key in _LABELS)
-        picked = st.segmented_control(
-            "Quadrant",
-            list(_LABELS),
-            format_func=lambda key: f"{_LABELS[key]} ({counts[key]:,})",
-            key="quadrant",
-            help="Choose none to see all samples.",
-            wrap=True,
-        )
-        publish("quadrant", picked)
-        quadrants = _PARTS.get(picked, (picked,)) if picked else ()
-    if quadrants == ("Q4",):
-        frame_of_cause = _of_cause(frame)
+    if len(view):
+        _table(chosen, samples, view, page, rows, repr((on, order)))
     else:
-        forget("cause")
-        frame_of_cause = frame
-    left, right = st.columns([3, 2])
-    with left:
-        restore("search", "", lambda text: isinstance(text, str))
-        search = st.text_input(
-            "Search",
-            key="search",
-            placeholder="words in the input or the answers",
-            help="All words must occur, in any order, in the input or one of the answers.",
-        )
-        publish("search", search)
-    columns = [c for c in ("input", "gold", "old_answer", "new_answer", "compat_answer", "sample_id") if c in frame]
-    rows = filter_rows(frame_of_cause, quadrants=quadrants, search=search or "", search_columns=columns)
-    orders = _orders(frame)
-    with right:
-        order = linked_select("Sort by", list(orders), "sort")
-    column, ascending = orders[order]
-    if column is not None:
-        rows = rows.sort_values(column, ascending=ascending, kind="stable")
-    pages = page_count(len(rows), PAGE_SIZE)
-    cause = st.session_state.get("cause")
-    view_now = (*quadrants, search, order, cause)
-    if st.session_state.setdefault(_LAST_VIEW, view_now) != view_now:
-        st.session_state[_LAST_VIEW] = view_now
-        forget("page")  # page 7 of another filter means nothing
-    left, right = st.columns([3, 2], vertical_alignment="center")
-    left.caption(f"{len(rows):,} of {len(frame):,} samples")
-    with right:
-        restore("page", 1, lambda number: isinstance(number, int) and 1 <= number <= pages, int)
-        page = st.pagination(pages, key="page")
-        publish("page", page if page > 1 else None)
-    view = page_of(rows, page, PAGE_SIZE)
-    if view.empty:
-        st.info("No sample matches. Choose another quadrant or clear the search.", icon=":material/info:")
-    else:
-        _table(chosen, view, (*quadrants, search or "", order, str(cause), str(page)))
-    return ViewOfSamples(pa.array(frame["sample_id"], pa.large_string()), rows.index.to_numpy())
+        st.info(words.NOTHING, icon=":material/info:")
+    return view
 
 
-def _of_cause(frame: pd.DataFrame) -> pd.DataFrame:
-    """Draw the filter of causes, with the rule of the one chosen; returns the rows of that cause."""
-    counts = frame["cause"].value_counts()
-    if counts.empty:
-        return frame
-    names = {ALL_CAUSES: f"all causes ({counts.sum():,})"} | {
-        str(cause): f"{cause} ({count:,})" for cause, count in counts.items()
-    }
-    restore("cause", ALL_CAUSES, lambda cause: cause in names)
-    picked = st.selectbox(
-        "Cause",
-        list(names),
-        key="cause",
-        format_func=lambda cause: names[cause],
-        help="Found by rules over the two outputs: what can be seen in them, not why the model does it.",
+def _quadrants(counts: QuadrantCounts) -> None:
+    st.segmented_control(
+        words.QUADRANT,
+        list(words.QUADRANTS),
+        format_func=lambda key: words.counted(words.QUADRANTS[key], getattr(counts, key.lower().replace("-", "_"))),
+        key="quadrant",
+        help=words.QUADRANT_HELP,
+        wrap=True,
     )
-    # Not written where it is all: a step of its own in the browser's history would be in the way of "back".
-    publish("cause", None if picked == ALL_CAUSES else picked)
-    if picked == ALL_CAUSES:
-        return frame
-    rows = frame[frame["cause"] == picked]
-    st.caption(f"Rule: {plain(str(rows['cause_rule'].iloc[0]))}")
-    return rows
 
 
-def _orders(frame: pd.DataFrame) -> dict[str, tuple[str | None, bool]]:
-    orders: dict[str, tuple[str | None, bool]] = {"Dataset order": (None, True)}
-    for column in frame.columns:
-        if column.startswith("delta_"):
-            orders[f"Largest loss of {column.removeprefix('delta_')}"] = (column, True)
-    if "new_margin" in frame:
-        orders["New version most surely wrong"] = ("new_margin", True)
-    return orders
+def _pages(view: ViewOfSamples, on: SampleFilter, order: str, rows: int) -> int:
+    """Draw how many pass, and the pages; a sample that was gone to from another one brings its page with it."""
+    pages = page_count(len(view), rows)
+    sample = st.session_state[SAMPLE_KEY]
+    now = (on, order, rows)
+    last_view, last_sample = st.session_state.get(_LAST, (now, sample))
+    if last_view != now:
+        forget("page")  # page 7 of another filter means nothing
+    elif sample and sample != last_sample:
+        position = neighbours(view, sample).position
+        if position is not None:
+            st.session_state["page"] = (position - 1) // rows + 1
+    st.session_state[_LAST] = (now, sample)
+    left, right = wrapping_columns([3, 2], least=320, key="samples_pages", align="center")
+    left.caption(words.found(len(view), len(view.ids)))
+    restore("page", 1, lambda number: isinstance(number, int) and 1 <= number <= pages, int)
+    with right:
+        return int(st.pagination(pages, key="page"))
 
 
-def _table(chosen: Picks, view: pd.DataFrame, state: tuple[str, ...]) -> None:
-    ids = list(view["sample_id"])
-    order = ["quadrant", "cause", "input", "gold", "old_answer", "new_answer", "compat_answer"]
-    order += [c for c in view.columns if c.startswith("delta_")] + ["new_margin", "sample_id"]
-    shown = view[[c for c in order if c in view]].copy()
-    long_answers = chosen.dataset.task_kind == "summarization"
-    answer_width = 220 if long_answers else 110
-    if shown["quadrant"].isna().all():
-        shown = shown.drop(columns="quadrant")
-    if shown["cause"].isna().all():
-        shown = shown.drop(columns="cause")
-    for column in ("input", "gold", "old_answer", "new_answer", "compat_answer"):
-        if column in shown:
-            shown[column] = shown[column].str.slice(0, data.PREVIEW_CHARACTERS)
-    # Filter and page are part of the key: a selection is a position, and must not survive them.
-    key = f"samples_table_{hash((chosen.old.id, chosen.new.id, chosen.dataset.id, *state))}"
+def _table(chosen: Picks, samples: ComparedSamples, view: ViewOfSamples, page: int, size: int, state: str) -> None:
+    start = (page - 1) * size
+    numbers = np.arange(start, min(start + size, len(view))) if view.rows is None else view.rows[start : start + size]
+    shown = _readable(samples.page(numbers))
+    ids = list(shown["sample_id"])
+    sample = st.session_state[SAMPLE_KEY]
+    # A selection is a position. Filters, order and page are part of the key, so that it does not survive them; and a
+    # sample that was chosen elsewhere (the buttons below, the URL) makes the table anew with that row ticked.
+    facts = (*samples.run_ids, state, page, size)
+    times = st.session_state.setdefault(_TIMES, 0)
+    key = f"samples_table_{hash(facts)}_{times}"
+    drawn = st.session_state.get(key)
+    ticked = None if drawn is None else next((ids[row] for row in drawn.selection.rows if row < len(ids)), None)
+    if drawn is not None and ticked != (sample if sample in ids else None):
+        st.session_state[_TIMES] = times + 1
+        key = f"samples_table_{hash(facts)}_{times + 1}"
 
     def remember() -> None:
         rows = st.session_state[key].selection.rows
-        if rows and rows[0] < len(ids):
-            st.session_state[SAMPLE_KEY] = ids[rows[0]]
+        st.session_state[SAMPLE_KEY] = ids[rows[0]] if rows and rows[0] < len(ids) else ""
 
     st.dataframe(
         shown,
         key=key,
         on_select=remember,
         selection_mode="single-row",
+        selection_default={"selection": {"rows": [ids.index(sample)]}} if sample in ids else None,
         hide_index=True,
         height="content",
-        alt="Samples of the chosen quadrant with gold answer and the answers of the versions",
-        column_config={
-            "sample_id": st.column_config.TextColumn("Sample", width=130),
-            "quadrant": st.column_config.TextColumn("Quadrant", width=70),
-            "cause": st.column_config.TextColumn("Cause", width=130, help="Of a negative flip; the rule is below."),
-            "input": st.column_config.TextColumn("Input", width=300 if long_answers else 420),
-            "gold": st.column_config.TextColumn("Gold answer", width=answer_width),
-            "old_answer": st.column_config.TextColumn("Old answer", width=answer_width),
-            "new_answer": st.column_config.TextColumn("New answer", width=answer_width),
-            "compat_answer": st.column_config.TextColumn("Compat answer", width=answer_width),
-            "new_margin": st.column_config.NumberColumn(
-                "New margin",
-                format="%.2f",
-                help="Log-likelihood of the gold choice minus the best wrong one, new version (nats).",
-            ),
-            **{
-                c: st.column_config.NumberColumn(f"Δ {c.removeprefix('delta_')}", format="%+.3f")
-                for c in view.columns
-                if c.startswith("delta_")
-            },
-        },
+        alt=words.TABLE_ALT,
+        column_config=_column_config(chosen.dataset.task_kind, list(shown.columns)),
     )
-    st.caption(f"Old: {plain(chosen.old.name)} · New: {plain(chosen.new.name)}. Tick a row to read the sample below.")
+    compat = None if chosen.compat is None else plain(chosen.compat.name)
+    st.caption(words.below(plain(chosen.old.name), plain(chosen.new.name), compat))
+
+
+def _readable(page: pd.DataFrame) -> pd.DataFrame:
+    """The columns as they are shown, with texts cut short; what no row of the page has is left out."""
+    if "compat_right" in page:
+        rights = page[["old_right", "new_right", "compat_right"]].astype(object)
+        rights = rights.where(rights.notna(), None)
+        page = page.assign(right=[words.marks(tuple(row)) for row in rights.itertuples(index=False)])
+    # Where there are only scores, the change of them is what the page is about.
+    deltas = [str(column) for column in page if str(column).startswith("delta_")]
+    first = deltas if page["quadrant"].isna().all() else []
+    order = ["quadrant", "right", *first, "input", "gold", "old_answer", "new_answer", "compat_answer", "cause"]
+    order += [*deltas, "new_margin", "sample_id"]
+    shown = page[[column for column in dict.fromkeys(order) if column in page]].copy()
+    for column in ("quadrant", "cause"):
+        if shown[column].isna().all():
+            shown = shown.drop(columns=column)
+    for column in ("input", "gold", "old_answer", "new_answer", "compat_answer"):
+        if column in shown:
+            shown[column] = shown[column].str.slice(0, data.PREVIEW_CHARACTERS)
+    return shown.fillna(dict.fromkeys(("quadrant", "cause", "input", "gold"), ""))
+
+
+def _column_config(task_kind: str, columns: list[str]) -> dict[str, Any]:
+    long_answers = task_kind == "summarization"
+    answer = 220 if long_answers else 110
+    widths = {
+        "sample_id": 130,
+        "quadrant": 75,
+        "right": 150,
+        "cause": 130,
+        "input": 300 if long_answers else 420,
+        "gold": answer,
+        "old_answer": answer,
+        "new_answer": answer,
+        "compat_answer": answer,
+    }
+    config: dict[str, Any] = {
+        name: st.column_config.TextColumn(
+            words.COLUMNS[name], width=width, help=words.CAUSE_COLUMN_HELP if name == "cause" else None
+        )
+        for name, width in widths.items()
+    }
+    config["new_margin"] = st.column_config.NumberColumn(
+        words.COLUMNS["new_margin"], format="%.2f", help=words.MARGIN_HELP
+    )
+    for column in columns:
+        if column.startswith("delta_"):
+            score = words.delta(column.removeprefix("delta_"))
+            config[column] = st.column_config.NumberColumn(score, format="%+.3f", width=90)
+    return config
