@@ -31,7 +31,7 @@ from muscle_core.tasks.classification import Classification
 Rows = NDArray[np.int64]
 _Made = TypeVar("_Made")
 _NO_ANSWER = answer_text(None, ())
-_MOST_FOR_TOPICS = 50_000  # to find the topics of more takes minutes; a link that names one still does it
+_MOST_FOR_TOPICS = 10_000  # to find the topics of more takes long; a link that names one still does it
 _MOST_VALUES = 200  # of a field that is offered
 _OF_CAUSES = ("sample_id", "output", "finish_reason")
 
@@ -311,6 +311,8 @@ class ComparedSamples:
         return [*names, *self._metadata_names()]
 
     def _is_offered(self, name: str) -> bool:
+        if name == TOPIC:
+            return True  # found when it is chosen: that takes seconds
         column = self.condition(name)
         if column is None or not 1 < len(column.values) <= _MOST_VALUES:
             return False

@@ -35,6 +35,7 @@ STRATEGY, STUDENT, FLIP = "tokens_by", "tokens_student", "tokens_of"
 _JOBS = 200  # the newest, among which that of a sample is looked for
 _AROUND = 25
 _MOST_FLIPS = 200  # that the picker offers
+_MOST_SIGNS = 300  # of a sample's texts above its tokens
 _STYLE = """<style>
 .muscle-strip { line-height: 2.6; overflow-wrap: anywhere; }
 .muscle-token { display: inline-block; line-height: 1.25; margin: 0 2px 4px 0; padding: 1px 4px; border-radius: 4px;
@@ -47,7 +48,7 @@ _STYLE = """<style>
 .muscle-several { background: rgba(204, 121, 167, 0.20); border: 4px double #B4628F; }
 .muscle-grid { border-collapse: separate; border-spacing: 2px; font-size: 0.85rem; }
 .muscle-grid th { text-align: left; font-weight: 600; white-space: pre; padding: 0 6px 0 0; }
-.muscle-grid thead th { font-family: "Source Code Pro", monospace; text-align: center; padding: 0 3px; }
+.muscle-grid th.muscle-head { font-family: "Source Code Pro", monospace; text-align: center; padding: 0 3px; }
 .muscle-grid tbody th { position: sticky; left: 0; }
 .muscle-grid td { text-align: center; border-radius: 4px; padding: 1px 5px; font-variant-numeric: tabular-nums; }
 </style>"""
@@ -120,6 +121,9 @@ def show_all_strategies(workspace: Workspace, chosen: Picks, sample_ids: Sequenc
         return
     offered = offered[:_MOST_FLIPS]
     sample_id = linked_select(label, offered, FLIP, help=words.EXPLAIN)
+    sample = data.sample(workspace, chosen.dataset, chosen.split, sample_id)
+    if sample is not None:
+        st.caption(plain(words.about(_cut(sample.input), _cut(sample.target))))
     at = offered.index(sample_id)
     start = max(0, at - _AROUND // 3)
     found = _looked_at(
@@ -135,6 +139,10 @@ def show_all_strategies(workspace: Workspace, chosen: Picks, sample_ids: Sequenc
     st.html(_STYLE)
     st.html(_grid(found))
     st.html(_legend(Counter(follow for all_of in found.follows.values() for follow in all_of)))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_SIGNS else f"{text[: _MOST_SIGNS - 1]}…"
 
 
 def _flips(workspace: Workspace, chosen: Picks) -> tuple[str, list[str]]:
@@ -268,7 +276,7 @@ def _kind(follows: str) -> str:
 
 
 def _letter(follows: str) -> str:
-    return words.LEGEND.get(follows, (follows, follows))[0]
+    return words.LETTERS.get(follows, follows)
 
 
 def _strip(found: KeptTokens, strategy: str, summary: str) -> str:
@@ -277,7 +285,7 @@ def _strip(found: KeptTokens, strategy: str, summary: str) -> str:
         seen = [
             (name, visible(says[place]), percent(found.probability[name][place])) for name, says in found.argmax.items()
         ]
-        hover = words.hover(place + 1, visible(token), words.LEGEND.get(follows, (follows, follows))[1], seen)
+        hover = words.hover(place + 1, visible(token), follows, seen)
         tokens.append(
             f'<span class="muscle-token {_kind(follows)}" title="{html.escape(hover, quote=True)}">'
             f"{html.escape(visible(token))}<b>{html.escape(_letter(follows))}</b></span>"
@@ -290,11 +298,11 @@ def _strip(found: KeptTokens, strategy: str, summary: str) -> str:
 
 def _grid(found: KeptTokens) -> str:
     """A table: one row a strategy, one column a token."""
-    head = "".join(f'<th scope="col">{html.escape(visible(token))}</th>' for token in found.text)
+    head = "".join(f'<th scope="col" class="muscle-head">{html.escape(visible(token))}</th>' for token in found.text)
     rows = []
     for strategy, follows in found.follows.items():
         cells = "".join(f'<td class="{_kind(one)}">{html.escape(_letter(one))}</td>' for one in follows)
-        share = sum("old" in one for one in follows)
+        share = sum("old" in one.split("+") for one in follows)  # not in "gold"
         meaning = html.escape(STRATEGIES.get(strategy, ""), quote=True)
         rows.append(
             f'<tr><th scope="row" title="{meaning}">{html.escape(strategy)}</th>'
@@ -309,22 +317,22 @@ def _grid(found: KeptTokens) -> str:
 
 def _legend(counts: Counter[str]) -> str:
     parts = [
-        f'<span class="muscle-token {_kind(name)}">{html.escape(letter)}</span> {html.escape(meaning)}'
-        for name, (letter, meaning) in words.LEGEND.items()
+        f'<span class="muscle-token {_kind(name)}">{html.escape(_letter(name))}</span> {html.escape(meaning)}'
+        for name, meaning in words.TEACHERS.items()
         if counts[name]
     ]
-    return f'<div style="font-size: 0.9rem">{" &nbsp; ".join(parts)}</div>'
+    return f'<div style="font-size: 0.9rem">{html.escape(words.LEGEND)} &nbsp; {" &nbsp; ".join(parts)}</div>'
 
 
 def _frame(found: KeptTokens, strategy: str) -> pd.DataFrame:
     """The strip as a table; probabilities are those of the gold token, from 0 to 1."""
-    head = [*words.HEAD, words.HEAD_NEW]
     columns = [
         [visible(token) for token in found.text],
         [_letter(follows) for follows in found.follows[strategy]],
         *_said(found, "old"),
         *_said(found, "new"),
     ]
+    head = list(words.HEAD)
     if found.argmax["student"] != found.argmax["new"] or found.probability["student"] != found.probability["new"]:
         head += words.HEAD_STUDENT
         columns += _said(found, "student")

@@ -18,29 +18,54 @@ LOOK = "Look at the tokens"
 LOOK_AGAIN = "Look again"
 LOOK_HELP = "Loads the versions in the background and asks them for each token of the answer."
 TABLE = "All tokens as a table"
-TABLE_CAPTION = "Tokens of the gold answer"
+TABLE_CAPTION = (
+    "Tokens of the gold answer, the token that each version finds most likely in its place, and the probability that "
+    "it gives to the gold token"
+)
 FLIPS = "Negative flip"
 LOSSES = "Sample that lost score"
 NO_FLIPS = "There are no negative flips here to look at."
 NO_TARGET = "There are no tokens to look at: this sample has no reference answer."
 WAITING = "Waiting for the worker …"
 STARTING = "Starting …"
-LEGEND = {
-    "old": ("O", "follows the old version"),
-    "new": ("N", "follows the new version"),
-    "gold": ("G", "the gold token alone"),
-    "old+gold": ("O+G", "the old version and the gold token"),
-    "new+gold": ("N+G", "the new version and the gold token"),
-    "old+new": ("O+N", "both versions"),
-    "old+new+gold": ("O+N+G", "both versions and the gold token"),
-    "": ("–", "nothing"),
+LEGEND = "Learned from:"
+LETTERS = {
+    "old": "O",
+    "new": "N",
+    "gold": "G",
+    "old+new": "O+N",
+    "old+gold": "O+G",
+    "new+gold": "N+G",
+    "old+new+gold": "O+N+G",
+    "": "–",
 }
-HEAD = ("token", "follows", "old version says", "gold token under the old version", "new version says")
-HEAD_NEW = "gold token under the new version"
-HEAD_STUDENT = ("student says", "gold token under the student")
+TEACHERS = {
+    "old": "the old version",
+    "new": "the new version",
+    "gold": "the gold token alone",
+    "old+new": "both versions",
+    "old+gold": "the old version and the gold token",
+    "new+gold": "the new version and the gold token",
+    "old+new+gold": "both versions and the gold token",
+    "": "nothing",
+}
+HEAD = (
+    "token",
+    "learned from",
+    "most likely, old version",
+    "gold token, old version",
+    "most likely, new version",
+    "gold token, new version",
+)
+HEAD_STUDENT = ("most likely, student", "gold token, student")
 ALL_HEAD = "strategy"
-SHARE_HEAD = "follow old"
+SHARE_HEAD = "from old"
 SAYS = {"old": "old version", "new": "new version", "student": "student"}
+
+
+def about(text: str, target: str) -> str:
+    """Which sample it is."""
+    return f"Input: {text} Gold answer: {target}"
 
 
 def ask(samples: int) -> str:
@@ -80,8 +105,8 @@ def progress(stage: str, done: int, total: int) -> str:
 def summary(strategy: str, counts: dict[str, int]) -> str:
     """How many tokens follow what."""
     total = sum(counts.values())
-    parts = [f"{count:,} {LEGEND.get(name, (name, name))[1]}" for name, count in counts.items()]
-    return f"Under {strategy}, of {total:,} tokens: {'; '.join(parts)}."
+    parts = [f"{count:,} from {TEACHERS.get(name, name)}" for name, count in counts.items()]
+    return f"Under {strategy}, {total:,} token{'s' if total > 1 else ''} would be learned: {', '.join(parts)}."
 
 
 def alt(text: str, summary_text: str) -> str:
@@ -91,8 +116,8 @@ def alt(text: str, summary_text: str) -> str:
 
 def hover(place: int, token: str, follows: str, seen: list[tuple[str, str, str]]) -> str:
     """What is known of one token."""
-    lines = [f"Token {place}: {token}", follows]
-    lines += [f"{SAYS[name]} says {says}; gold token {chance}" for name, says, chance in seen]
+    lines = [f"Token {place}: {token}", f"learned from {TEACHERS.get(follows, follows)}"]
+    lines += [f"{SAYS[name]}: most likely {says}; gold token {chance}" for name, says, chance in seen]
     return "\n".join(lines)
 
 

@@ -20,6 +20,7 @@ NOT_YET = {
     and path.stem not in DONE
     and path.name not in ("words.py", "chart.py", "link.py", "url.py", "__init__.py")
 }
+NOT_YET -= {f"muscle_core/ui/samples/{name}.py" for name in ("table", "filters")} | {"pages/samples.py"}
 _TWO_WORDS = re.compile(r"[A-Za-z]{2,}[,:;]? [a-z]{2,}")
 _CODE = re.compile(r"^\s*[<>]|[{};]\s*$|\bst-key-|^[-a-z]+:[^ ]|data-testid")
 

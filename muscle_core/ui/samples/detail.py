@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -44,10 +45,9 @@ def show(workspace: Workspace, chosen: Picks, comparison: Comparison, view: View
     if not identity:
         st.info(words.CHOOSE, icon=":material/touch_app:")
         return
-    if not draw(workspace, chosen, comparison, identity):
+    if not draw(workspace, chosen, comparison, identity, tokens_around=_around(view, identity)):
         st.warning(words.not_answered(plain(repr(identity))), icon=":material/warning:")
         return
-    token_strip.show(workspace, chosen, identity, around=_around(view, identity))
     detail_facts.reviews(workspace, chosen, identity)
     row = st.container(horizontal=True, vertical_alignment="center")
     if row.button(words.REVIEW_IT, icon=":material/rate_review:", key="sample_review"):
@@ -60,7 +60,13 @@ def show(workspace: Workspace, chosen: Picks, comparison: Comparison, view: View
 
 
 def draw(
-    workspace: Workspace, chosen: Picks, comparison: Comparison, identity: str, *, with_cause: bool = True
+    workspace: Workspace,
+    chosen: Picks,
+    comparison: Comparison,
+    identity: str,
+    *,
+    with_cause: bool = True,
+    tokens_around: Sequence[str] | None = None,
 ) -> bool:
     """Draw one sample; False where it was not answered by both versions.
 
@@ -70,6 +76,7 @@ def draw(
         comparison: of the old and the new version.
         identity: id of the sample.
         with_cause: say which cause the rules name; a reviewer who reads it first would be swayed by it.
+        tokens_around: further samples whose tokens are looked at with its own; None for no token strip.
     """
     outcome = data.outcome(comparison, identity)
     sample = data.sample(workspace, chosen.dataset, chosen.split, identity)
@@ -83,6 +90,8 @@ def draw(
     _input(sample)
     detail_answers.show(chosen, sample, answers)
     detail_choices.show(sample, answers)
+    if tokens_around is not None:
+        token_strip.show(workspace, chosen, identity, around=tokens_around)
     detail_facts.show(chosen, sample, answers)
     return True
 

@@ -92,7 +92,7 @@ def show(chosen: Picks, sample: Sample, answers: list[Answer]) -> None:
     for answer, column in zip(answers, columns[1:], strict=True):
         with column:
             _answer(chosen, sample, answer, mark, base, texts[base])
-    _legend(mark, base)
+    _legend(mark, base, has_number=chosen.dataset.task_kind == "math")
 
 
 def _choices(chosen: Picks, sample: Sample) -> tuple[str, str]:
@@ -124,7 +124,7 @@ def _choices(chosen: Picks, sample: Sample) -> tuple[str, str]:
 
 def _gold(chosen: Picks, sample: Sample, answers: list[Answer], mark: str, base: str, base_text: str) -> None:
     name = words.REFERENCE if chosen.dataset.task_kind in _WITH_SHARED_WORDS else words.GOLD
-    st.markdown(f"**{name}**")
+    st.markdown(f"**{name}**  \n{words.OF_DATASET}")
     if not sample.target:
         with st.container(border=True):
             st.caption(words.NO_REFERENCE)
@@ -139,7 +139,7 @@ def _gold(chosen: Picks, sample: Sample, answers: list[Answer], mark: str, base:
 
 
 def _answer(chosen: Picks, sample: Sample, answer: Answer, mark: str, base: str, base_text: str) -> None:
-    st.markdown(f"**{words.ROLES[answer.role]}** · {plain(answer.version.name)}")
+    st.markdown(f"**{words.ROLES[answer.role]}**  \n{plain(answer.version.name)}")
     with st.container(border=True):
         if answer.record is None:
             st.caption(words.NOT_EVALUATED)
@@ -225,10 +225,12 @@ def _counted(answer: Answer, mark: str, shared: SharedWords | None) -> None:
         st.caption(words.other_score(SCORE_NAMES[mark], stored, shared.f1))
 
 
-def _legend(mark: str, base: str) -> None:
+def _legend(mark: str, base: str, *, has_number: bool) -> None:
     if mark == _DIFFERENCES:
         against = words.differences_legend(words.ROLES_IN_TEXT[base])
-        marks = f"<ins>{words.ADDED}</ins> · <del>{words.LEFT_OUT}</del> {against}"
+        marks = [f"<ins>{words.ADDED}</ins>", f"<del>{words.LEFT_OUT}</del> {against}"]
     else:
-        marks = f"<mark>{words.SHARED}</mark> {words.counts_for(words.MARKS[mark])}"
-    st.html(f'<div class="muscle-text">{marks}</div>')
+        marks = [f"<mark>{words.SHARED}</mark> {words.counts_for(words.MARKS[mark])}"]
+    if has_number:
+        marks.append(f'<mark class="muscle-number">{words.NUMBER}</mark> {words.NUMBER_MEANS}')
+    st.html(f'<div class="muscle-text">{" · ".join(marks)}</div>')

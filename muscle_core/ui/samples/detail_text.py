@@ -36,7 +36,7 @@ STYLE = """<style>
 .muscle-table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
 .muscle-table caption { text-align: left; padding-bottom: 0.3rem; }
 .muscle-table th, .muscle-table td { text-align: left; padding: 0.2rem 0.7rem 0.2rem 0; vertical-align: top;
-  border-bottom: 1px solid rgba(128, 128, 128, 0.3); overflow-wrap: anywhere; }
+  border-bottom: 1px solid rgba(128, 128, 128, 0.3); overflow-wrap: break-word; max-width: 30rem; }
 .muscle-table td.muscle-figure, .muscle-table th.muscle-figure { text-align: right; }
 .muscle-scroll { overflow: auto; max-height: 24rem; }
 </style>"""

@@ -27,6 +27,13 @@ from muscle_core.ui.url import follow, restore
 DIFFERENT = "different"
 _PICKS = ("dataset", "old", "new")
 _ADD = "samples_add_filter"
+# A chip reads "quadrant: Q4 … ×"; "Remove filter:", which is coloured to be found here, is for those who hear it.
+_STYLE = """<style>
+.st-key-samples_chips button[kind="secondary"] { border-radius: 1rem; min-height: 2rem; padding: 0.1rem 0.75rem; }
+.st-key-samples_chips button[kind="secondary"] .stMarkdownColoredText {
+  position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap;
+}
+</style>"""
 
 
 class Chip(NamedTuple):
@@ -145,6 +152,7 @@ def chips(on: SampleFilter) -> Iterator[Chip]:
 
 def draw(chosen: Picks, samples: ComparedSamples, on: SampleFilter) -> None:
     """Draw the box that adds a filter, and a chip for each that is on."""
+    st.html(_STYLE)
     with st.container(horizontal=True, key="samples_chips", vertical_alignment="center", gap="small"):
         box = st.popover(words.ADD, icon=":material/add:", key=_ADD, on_change="rerun")
         shown = list(chips(on))
@@ -257,8 +265,7 @@ def _of_fields(samples: ComparedSamples) -> None:
         [] if column is None else column.values,
         index=None,
         key="samples_add_value",
-        placeholder=words.VALUE_HINT,
-        disabled=column is None,
+        placeholder=words.NO_FIELD if column is None else words.VALUE_HINT,
         format_func=lambda value: words.counted(value, int(counts[column.values.index(value)])) if column else value,
         on_change=_picked("samples_add_value", apply),
     )

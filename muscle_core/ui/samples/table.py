@@ -37,8 +37,9 @@ def show(workspace: Workspace, chosen: Picks, samples: ComparedSamples) -> ViewO
     restore(SAMPLE_KEY, "", lambda text: isinstance(text, str))
     if samples.comparison.counts is not None:
         _quadrants(samples.comparison.counts)
-    search, sort, size = wrapping_columns([3, 2, 1], least=150, key="samples_search", align="bottom")
-    search.text_input(words.SEARCH, key="search", placeholder=words.SEARCH_HINT, help=words.SEARCH_HELP)
+    left, right = wrapping_columns([1, 1], least=360, key="samples_search")
+    left.text_input(words.SEARCH, key="search", placeholder=words.SEARCH_HINT, help=words.SEARCH_HELP)
+    sort, size = right.columns([2, 1])
     named = filters.run_named(workspace, chosen)
     orders = orders_of(samples.comparison.rows)
     labels = {words.order(key): key for key in orders}
@@ -139,16 +140,19 @@ def _readable(page: pd.DataFrame) -> pd.DataFrame:
         rights = page[["old_right", "new_right", "compat_right"]].astype(object)
         rights = rights.where(rights.notna(), None)
         page = page.assign(right=[words.marks(tuple(row)) for row in rights.itertuples(index=False)])
-    order = ["quadrant", "right", "cause", "input", "gold", "old_answer", "new_answer", "compat_answer"]
-    order += [column for column in page if str(column).startswith("delta_")] + ["new_margin", "sample_id"]
-    shown = page[[column for column in order if column in page]].copy()
+    # Where there are only scores, the change of them is what the page is about.
+    deltas = [str(column) for column in page if str(column).startswith("delta_")]
+    first = deltas if page["quadrant"].isna().all() else []
+    order = ["quadrant", "right", *first, "input", "gold", "old_answer", "new_answer", "compat_answer", "cause"]
+    order += [*deltas, "new_margin", "sample_id"]
+    shown = page[[column for column in dict.fromkeys(order) if column in page]].copy()
     for column in ("quadrant", "cause"):
         if shown[column].isna().all():
             shown = shown.drop(columns=column)
     for column in ("input", "gold", "old_answer", "new_answer", "compat_answer"):
         if column in shown:
             shown[column] = shown[column].str.slice(0, data.PREVIEW_CHARACTERS)
-    return shown
+    return shown.fillna(dict.fromkeys(("quadrant", "cause", "input", "gold"), ""))
 
 
 def _column_config(task_kind: str, columns: list[str]) -> dict[str, Any]:
@@ -156,8 +160,8 @@ def _column_config(task_kind: str, columns: list[str]) -> dict[str, Any]:
     answer = 220 if long_answers else 110
     widths = {
         "sample_id": 130,
-        "quadrant": 70,
-        "right": 170,
+        "quadrant": 75,
+        "right": 150,
         "cause": 130,
         "input": 300 if long_answers else 420,
         "gold": answer,
@@ -177,5 +181,5 @@ def _column_config(task_kind: str, columns: list[str]) -> dict[str, Any]:
     for column in columns:
         if column.startswith("delta_"):
             score = words.delta(column.removeprefix("delta_"))
-            config[column] = st.column_config.NumberColumn(score, format="%+.3f")
+            config[column] = st.column_config.NumberColumn(score, format="%+.3f", width=90)
     return config

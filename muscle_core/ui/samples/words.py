@@ -30,6 +30,7 @@ CAUSE_HELP = "Found by rules over the two outputs: what can be seen in them, not
 FIELD = "Field of the samples"
 FIELD_HINT = "choose a field"
 VALUE = "Value"
+NO_FIELD = "after the field"
 VALUE_HINT = "choose a value"
 SCORE = "Score"
 LOW = "New minus old, from"
@@ -130,8 +131,8 @@ def rule(text: str) -> str:
 
 
 def removes(chip: str) -> str:
-    """Label of a button that removes a filter; the cross stands for the first words on the screen."""
-    return f"Remove filter: {chip}"
+    """Label of a button that removes a filter. Coloured is what is read aloud only; on the screen a cross says it."""
+    return f":gray[Remove filter:] {chip}"
 
 
 def quadrant_chip(name: str) -> str:
