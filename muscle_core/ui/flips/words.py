@@ -61,8 +61,8 @@ def flow_says(kept: str, broken: str, fixed: str, wrong: str, n: str) -> str:
 
 # ------------------------------------------------------------------------------------------------------ all pairs
 
-VIEWS = {"datasets": "Pairs on all datasets", "versions": "All versions of this dataset"}
-VIEW = "View"
+VIEWS = {"datasets": "All datasets", "versions": "This dataset"}
+VIEW = "Look at"
 MEASURE = "Measure"
 MEASURES = {"nfr": "NFR", "pfr": "PFR", "nfr_mc": "NFR_mc", "accuracy_change": "Accuracy change"}
 MEASURE_HELP = (
@@ -170,7 +170,12 @@ def slices_says_scores(differ: int, tested: str, worst: str) -> str:
 
 def slice_worst(name: str, rate: str, rest: str) -> str:
     """The worst slice against the rest."""
-    return f"{name} with {rate}, against {rest} of all others"
+    return f"{name} with {rate}, against {rest}"
+
+
+def slice_rest(rate: str, n: str) -> str:
+    """All samples outside a slice."""
+    return f"{rate} of the other {n}"
 
 
 # -------------------------------------------------------------------------------------------------- over versions
