@@ -126,6 +126,7 @@ def flow_chart(names: Sequence[str], transitions: pd.DataFrame, *, dark: bool = 
         place: sizes[place, "right"] / max(1, sizes[place, "right"] + sizes[place, "wrong"])
         for place in range(len(names))
     }
+    upright = len(names) <= 5
     longest = 28 if len(names) <= 4 else 16
     figure.update_xaxes(
         tickvals=list(range(len(names))),
@@ -137,13 +138,14 @@ def flow_chart(names: Sequence[str], transitions: pd.DataFrame, *, dark: bool = 
         zeroline=False,
         fixedrange=True,
         side="top",
-        tickangle=0 if len(names) <= 5 else -45,
+        tickangle=0 if upright else -45,
     )
     figure.update_yaxes(visible=False, fixedrange=True)
     legend = {"orientation": "h", "y": -0.05, "yanchor": "top", "x": 0}
-    return palette.style(
+    palette.style(
         figure, 420, legend=legend, dragmode=False, clickmode="event+select", hoverdistance=30, barmode="overlay"
     )
+    return figure if upright else figure.update_layout(margin_r=90)  # the last slanted name needs room
 
 
 def _order(names: Sequence[str], row: dict) -> tuple[int, int, int]:

@@ -254,7 +254,7 @@ def _largest(table: pd.DataFrame, measure: Measure) -> str:
     if known.empty:
         return ""
     row = known.loc[known["value"].astype(float).abs().idxmax()]
-    figure = PairFigure(*(row[name] for name in PairFigure._fields))
+    figure = PairFigure(float(row["value"]), int(row["count"]), int(row["n"]), float(row["low"]), float(row["high"]))
     texts = (plain(str(row[name])) for name in ("old", "new", "dataset"))
     return words.largest_says(words.MEASURES[measure], *texts, plain(_sentence(figure, measure)))
 

@@ -41,8 +41,8 @@ def rates_says(old: str, new: str, nfr: str, pfr: str) -> str:
 def causes_says(cause: str, rate: str) -> str:
     """What the chart of causes shows."""
     return (
-        f"The rule that explains most negative flips is {cause}: {rate}. The rules tell what can be seen in the two "
-        "outputs, not why the model does it. Click a bar to read its samples."
+        f"The most frequent finding on the negative flips is “{cause}”: {rate}. The rules tell what can be seen in the "
+        "two outputs, not why the model does it. Click a bar to read its samples."
     )
 
 
