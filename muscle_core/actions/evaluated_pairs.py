@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from muscle_core.store import (
     Dataset,
@@ -13,6 +13,10 @@ from muscle_core.store import (
     list_training_runs,
     list_versions,
 )
+from muscle_core.store.tables import ENSEMBLE
+
+MADE_HERE = ("compat", ENSEMBLE)  # roles of what answers to an update
+_ORDER = ("update", "compat", "other")
 
 
 class Place(NamedTuple):
@@ -35,13 +39,14 @@ class EvaluatedPair(NamedTuple):
         old: name of the old version.
         new: name of the new version.
         places: numbers of the places where both were evaluated.
-        is_update: whether the new version was made for, from or after the old one, by what the workspace records.
+        kind: "update" where the workspace records the new version as following the old one, "compat" where it was
+            trained or mixed for an update of the old one, else "other".
     """
 
     old: str
     new: str
     places: tuple[int, ...]
-    is_update: bool
+    kind: Literal["update", "compat", "other"]
 
 
 def evaluated_places(workspace: Workspace) -> list[Place]:
@@ -60,30 +65,35 @@ def evaluated_places(workspace: Workspace) -> list[Place]:
 
 
 def evaluated_pairs(workspace: Workspace, places: list[Place]) -> list[EvaluatedPair]:
-    """Every ordered pair that shares a place: updates first, then by number of places.
+    """Every ordered pair that shares a place: updates first, then what was made for them.
 
     Args:
         workspace: where all is.
         places: result of `evaluated_places`.
     """
     known = {version.id: version for place in places for version in place.versions}
-    updates = {(version.parent_id, version.id) for version in known.values() if version.parent_id}
+    updates = {(version.parent_id, version.id) for version in known.values() if version.role not in MADE_HERE}
+    repairs = set()
     for training in list_training_runs(workspace):
         updates.add((training.old_version_id, training.new_version_id))
-        updates.add((training.old_version_id, training.result_version_id))
+        repairs.add((training.old_version_id, training.result_version_id))
     found: dict[tuple[str, str], list[int]] = {}
     for number, place in enumerate(places):
         for old in place.versions:
             for new in place.versions:
                 if old.id != new.id:
                     found.setdefault((old.id, new.id), []).append(number)
-                    if old.role == "old" and new.role == "new":
+                    if (old.role, new.role) == ("old", "new"):
                         updates.add((old.id, new.id))
+
+    def kind(ids: tuple[str, str]) -> Literal["update", "compat", "other"]:
+        return "update" if ids in updates else "compat" if ids in repairs else "other"
+
     pairs = [
-        EvaluatedPair(known[old].name, known[new].name, tuple(numbers), (old, new) in updates)
-        for (old, new), numbers in found.items()
+        EvaluatedPair(known[ids[0]].name, known[ids[1]].name, tuple(numbers), kind(ids))
+        for ids, numbers in found.items()
     ]
-    return sorted(pairs, key=lambda pair: (not pair.is_update, -len(pair.places)))
+    return sorted(pairs, key=lambda pair: (_ORDER.index(pair.kind), -len(pair.places)))
 
 
 def matching_pairs(

@@ -27,15 +27,12 @@ def cause_bars(table: pd.DataFrame) -> go.Figure:
             x=[row["share"] for row in rows],
             y=[safe(row["cause"], longest=40) for row in rows],
             orientation="h",
-            text=[f"{row['flips']:,} of {row['of']:,} ({percent(row['share'])})" for row in rows],
             hovertext=[
                 f"<b>{safe(row['cause'])}</b><br>95 % interval {range_text(row['low'], row['high'])}<br>"
                 f"{wrapped(str(row['rule']))}"
                 for row in rows
             ],
             customdata=[[str(row["cause"])] for row in rows],
-            textposition="outside",
-            cliponaxis=False,
             error_x={
                 "type": "data",
                 "symmetric": False,
@@ -44,15 +41,30 @@ def cause_bars(table: pd.DataFrame) -> go.Figure:
                 "color": palette.LINE,
                 "thickness": 1,
             },
-            marker={"color": palette.WORSE, "pattern": {"shape": "/", "solidity": 0.15}},
+            marker={"color": palette.WORSE, "pattern": {"shape": "/", "solidity": 0.15, "fillmode": "overlay"}},
             unselected={"marker": {"opacity": 1}},
             hovertemplate="%{hovertext}<extra></extra>",
             showlegend=False,
         )
     )
+    # Beyond the interval, which would cross the number at the end of the bar.
+    figure.add_trace(
+        go.Scatter(
+            x=[row["high"] for row in rows],
+            y=[safe(row["cause"], longest=40) for row in rows],
+            mode="text",
+            text=[f" {row['flips']:,} of {row['of']:,} ({percent(row['share'])})" for row in rows],
+            textposition="middle right",
+            cliponaxis=False,
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    )
     widest = max(row["high"] for row in rows)
-    figure.update_xaxes(title="share of the negative flips", tickformat=".0%", range=[0, widest * 1.45])
+    figure.update_xaxes(title="share of the negative flips", tickformat=".0%", range=[0, widest * 1.5])
     figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_xaxes(fixedrange=True)
+    figure.update_yaxes(fixedrange=True)
     return palette.style(figure, 90 + 42 * len(rows), dragmode=False, clickmode="event+select")
 
 

@@ -26,10 +26,11 @@ _KINDS = {
     ("wrong", "right"): ("fixed", palette.BETTER, "\\"),
     ("wrong", "wrong"): ("stayed wrong", palette.YELLOW, "."),
 }
+_INK = {False: "#0B1220", True: "#FFFFFF"}
 _UNJUDGED = ("not judged in one of the two", palette.GREY, "x")
 
 
-def flow_chart(names: Sequence[str], transitions: pd.DataFrame) -> go.Figure:
+def flow_chart(names: Sequence[str], transitions: pd.DataFrame, *, dark: bool = False) -> go.Figure:
     """Return the streams of samples between right (above) and wrong (below) of consecutive versions.
 
     The `customdata` of a band is [old version, new version, state before, state after]. Plotly's own Sankey cannot be
@@ -38,6 +39,7 @@ def flow_chart(names: Sequence[str], transitions: pd.DataFrame) -> go.Figure:
     Args:
         names: the versions in order.
         transitions: result of `muscle_core.comparison.History.transitions`.
+        dark: whether the page is dark.
 
     Raises:
         DataError: fewer than two versions, or no stream.
@@ -74,8 +76,15 @@ def flow_chart(names: Sequence[str], transitions: pd.DataFrame) -> go.Figure:
                 y=np.concatenate([upper, (upper - count)[::-1]]),
                 mode="none",
                 fill="toself",
-                fillcolor=_clear(color, 0.5),
-                fillpattern={"shape": pattern, "fgcolor": _clear(color, 0.9), "size": 7, "solidity": 0.2},
+                fillcolor=_clear(color, 0.4),
+                fillpattern={
+                    "shape": pattern,
+                    "fillmode": "overlay",
+                    "bgcolor": _clear(color, 0.4),
+                    "fgcolor": _clear(color, 1.0),
+                    "size": 8,
+                    "solidity": 0.12,
+                },
                 name=kind,
                 legendgroup=kind,
                 showlegend=kind not in shown,
@@ -95,7 +104,7 @@ def flow_chart(names: Sequence[str], transitions: pd.DataFrame) -> go.Figure:
         )
         hovers += [hover] * len(_CLICKS)
         keys += [[str(row["old"]), str(row["new"]), before, after]] * len(_CLICKS)
-    _add_nodes(figure, names, sizes, tops, total)
+    _add_nodes(figure, names, sizes, tops, total, _INK[dark])
     figure.add_trace(
         go.Scatter(
             x=click_x,
@@ -105,10 +114,10 @@ def flow_chart(names: Sequence[str], transitions: pd.DataFrame) -> go.Figure:
             hovertext=hovers,
             customdata=keys,
             textposition="middle center",
-            textfont={"size": 12},
+            textfont={"size": 13, "color": _INK[dark]},
             marker={"size": 22, "opacity": 0},
             selected={"marker": {"opacity": 0}},
-            unselected={"marker": {"opacity": 0}, "textfont": {"color": None}},
+            unselected={"marker": {"opacity": 0}, "textfont": {"color": _INK[dark]}},
             hovertemplate="%{hovertext}<extra></extra>",
             showlegend=False,
         )
@@ -117,6 +126,7 @@ def flow_chart(names: Sequence[str], transitions: pd.DataFrame) -> go.Figure:
         place: sizes[place, "right"] / max(1, sizes[place, "right"] + sizes[place, "wrong"])
         for place in range(len(names))
     }
+    upright = len(names) <= 5
     longest = 28 if len(names) <= 4 else 16
     figure.update_xaxes(
         tickvals=list(range(len(names))),
@@ -128,13 +138,14 @@ def flow_chart(names: Sequence[str], transitions: pd.DataFrame) -> go.Figure:
         zeroline=False,
         fixedrange=True,
         side="top",
-        tickangle=0 if len(names) <= 5 else -45,
+        tickangle=0 if upright else -45,
     )
     figure.update_yaxes(visible=False, fixedrange=True)
     legend = {"orientation": "h", "y": -0.05, "yanchor": "top", "x": 0}
-    return palette.style(
+    palette.style(
         figure, 420, legend=legend, dragmode=False, clickmode="event+select", hoverdistance=30, barmode="overlay"
     )
+    return figure if upright else figure.update_layout(margin_r=90)  # the last slanted name needs room
 
 
 def _order(names: Sequence[str], row: dict) -> tuple[int, int, int]:
@@ -169,6 +180,7 @@ def _add_nodes(
     sizes: dict[tuple[int, str], int],
     tops: dict[tuple[int, str], float],
     total: int,
+    ink: str,
 ) -> None:
     nodes = [(place, state) for place in range(len(names)) for state in STATES if sizes[place, state]]
     figure.add_trace(
@@ -197,7 +209,7 @@ def _add_nodes(
             xanchor="right" if first else "left",
             text=f"{state}<br>{sizes[place, state]:,}",
             showarrow=False,
-            font={"size": 12},
+            font={"size": 12, "color": ink},
             xshift=-4 if first else 4,
         )
 

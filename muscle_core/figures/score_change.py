@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from muscle_core.comparison.comparison import Comparison
 from muscle_core.errors import ConfigError
 from muscle_core.figures import palette
-from muscle_core.figures.text import percent, safe
+from muscle_core.figures.text import SCORE_NAMES, percent, safe
 
 BINS_EACH_SIDE = 20
 
@@ -67,7 +67,7 @@ def score_change_histogram(comparison: Comparison, score: str, tau: float | None
                 hovertemplate=f"{label}<br>change about %{{x:.4f}}<br>%{{y:,}} samples<extra></extra>",
             )
         )
-    figure.update_xaxes(title=f"change of {safe(score)} (new − old)")
+    figure.update_xaxes(title=f"change of {safe(SCORE_NAMES.get(score, score))} (new − old)")
     figure.update_yaxes(title="samples")
     return palette.style(
         figure,

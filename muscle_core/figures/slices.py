@@ -94,6 +94,8 @@ def slice_chart(table: pd.DataFrame, keys: Sequence[Sequence[str] | None]) -> go
         zeroline=False,
     )
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+    figure.update_xaxes(fixedrange=True)
+    figure.update_yaxes(fixedrange=True)
     return palette.style(figure, 110 + 46 * len(rows), legend=legend, dragmode=False, clickmode="event+select")
 
 

@@ -18,6 +18,7 @@ from muscle_core.ui.chart import chart
 from muscle_core.ui.flips import reads, words
 from muscle_core.ui.flips.link import to_samples
 from muscle_core.ui.flips.reads import Judged
+from muscle_core.ui.flips.theme import dark_theme
 from muscle_core.ui.frame import plain, wrapping_columns
 from muscle_core.ui.numbers import points
 from muscle_core.ui.picks import Picks
@@ -37,7 +38,7 @@ _SCALES: dict[Measure, Literal["worse", "better", "change"]] = {
 def show(home: Workspace, chosen: Picks) -> None:
     """Draw the tab."""
     places = evaluated_places(home)
-    left, middle, right = wrapping_columns([3, 3, 3], least=230, key="flips_pairs_options", align="bottom")
+    left, middle, right = wrapping_columns([2, 3, 2], least=190, key="flips_pairs_options", align="bottom")
     with left:
         view = _choice(words.VIEW, words.VIEWS, "pairs")
     with middle:
@@ -64,10 +65,6 @@ def _choice(label: str, options: dict[str, str], key: str, help_text: str | None
     )
     publish(key, picked)
     return str(picked)
-
-
-def _dark() -> bool:
-    return st.context.theme.type == "dark"
 
 
 # ---------------------------------------------------------------------------------------------- pairs x datasets
@@ -100,7 +97,7 @@ def _datasets(home: Workspace, chosen: Picks, places: list[Place], measure: Meas
             [places[number].label for number in numbers],
             cells,
             scale=_SCALES[measure],
-            dark=_dark(),
+            dark=dark_theme(),
         ),
         key="flips_pairs_map",
         says=words.pairs_says(f"{len(shown):,}", f"{len(pairs):,}", _largest(table, measure), words.MEASURES[measure]),
@@ -208,7 +205,7 @@ def _matrix(home: Workspace, chosen: Picks, places: list[Place], measure: Measur
             names,
             cells,
             scale=_SCALES[measure],
-            dark=_dark(),
+            dark=dark_theme(),
             cell_height=30 if with_numbers else 18,
             row_title=words.OLD_VERSION,
             column_title=words.NEW_VERSION,
@@ -257,7 +254,7 @@ def _largest(table: pd.DataFrame, measure: Measure) -> str:
     if known.empty:
         return ""
     row = known.loc[known["value"].astype(float).abs().idxmax()]
-    figure = PairFigure(*(row[name] for name in PairFigure._fields))
+    figure = PairFigure(float(row["value"]), int(row["count"]), int(row["n"]), float(row["low"]), float(row["high"]))
     texts = (plain(str(row[name])) for name in ("old", "new", "dataset"))
     return words.largest_says(words.MEASURES[measure], *texts, plain(_sentence(figure, measure)))
 

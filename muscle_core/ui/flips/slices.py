@@ -81,14 +81,14 @@ def _chart(table: pd.DataFrame, keys: list[str]) -> None:
     name = plain(str(first["slice"]))
     if "nfr" in table:
         rate = Rate(first["nfr"], int(first["negative_flips"]), int(first["n"]), first["nfr_low"], first["nfr_high"])
-        rest = plain(f"{percent(first['rest_nfr'])} ({int(first['rest_n']):,})")
+        rest = words.slice_rest(plain(percent(first["rest_nfr"])), f"{int(first['rest_n']):,}")
         says = words.slices_says(differ, tested, words.slice_worst(name, with_interval(rate), rest))
     else:
         loss = plain(
             f"{first['regression']:.4f} (95 % interval {first['regression_low']:.4f} to "
             f"{first['regression_high']:.4f}; {int(first['n']):,})"
         )
-        rest = plain(f"{first['rest_regression']:.4f} ({int(first['rest_n']):,})")
+        rest = words.slice_rest(plain(f"{first['rest_regression']:.4f}"), f"{int(first['rest_n']):,}")
         says = words.slices_says_scores(differ, tested, words.slice_worst(name, loss, rest))
     chart(
         slice_chart(top, [[key] for key in keys[: len(top)]]),

@@ -16,6 +16,7 @@ from muscle_core.ui.chart import chart
 from muscle_core.ui.flips import words
 from muscle_core.ui.flips.link import to_samples
 from muscle_core.ui.flips.numbers import with_interval
+from muscle_core.ui.flips.theme import dark_theme
 from muscle_core.ui.frame import plain, wrapping_columns
 from muscle_core.ui.picks import Picks
 
@@ -78,7 +79,7 @@ def _flow(comparison: Comparison) -> None:
         return plain(rate_text(rate(count, counts.n)))
 
     chart(
-        flow_chart([comparison.old_name, comparison.new_name], streams),
+        flow_chart([comparison.old_name, comparison.new_name], streams, dark=dark_theme()),
         key="flips_flow",
         says=words.flow_says(*map(texts, (counts.q1, counts.q4, counts.q2, counts.q3)), f"{counts.n:,}"),
         alt=words.FLOW_ALT,

@@ -16,6 +16,7 @@ from muscle_core.ui.chart import chart
 from muscle_core.ui.flips import reads, words
 from muscle_core.ui.flips.link import to_samples
 from muscle_core.ui.flips.numbers import with_interval
+from muscle_core.ui.flips.theme import dark_theme
 from muscle_core.ui.frame import plain, wrapping_columns
 from muscle_core.ui.numbers import percent
 from muscle_core.ui.picks import Picks
@@ -51,11 +52,8 @@ def show(home: Workspace, chosen: Picks) -> None:
     found = read.found
     picks = {"dataset": chosen.dataset.name, "split": chosen.split}
     _flow(found, picks)
-    left, right = wrapping_columns(2, least=420, key="flips_history_tables")
-    with left:
-        _categories(found)
-    with right:
-        _patterns(found, picks)
+    _categories(found)
+    _patterns(found, picks)
 
 
 def _of(by_name: dict[str, ModelVersion], names: Sequence[str]) -> list[ModelVersion]:
@@ -100,7 +98,7 @@ def _flow(found: History, picks: dict[str, str]) -> None:
         return with_interval(rate(int(row["samples"]), int(row["n"])))
 
     chart(
-        flow_chart(found.names, streams),
+        flow_chart(found.names, streams, dark=dark_theme()),
         key="flips_versions_flow",
         says=words.versions_says(
             f"{len(found.names):,}", f"{found.n:,}", share("broken and still broken"), share("flip-flop")

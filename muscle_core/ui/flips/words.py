@@ -41,8 +41,8 @@ def rates_says(old: str, new: str, nfr: str, pfr: str) -> str:
 def causes_says(cause: str, rate: str) -> str:
     """What the chart of causes shows."""
     return (
-        f"The rule that explains most negative flips is {cause}: {rate}. The rules tell what can be seen in the two "
-        "outputs, not why the model does it. Click a bar to read its samples."
+        f"The most frequent finding on the negative flips is “{cause}”: {rate}. The rules tell what can be seen in the "
+        "two outputs, not why the model does it. Click a bar to read its samples."
     )
 
 
@@ -61,8 +61,8 @@ def flow_says(kept: str, broken: str, fixed: str, wrong: str, n: str) -> str:
 
 # ------------------------------------------------------------------------------------------------------ all pairs
 
-VIEWS = {"datasets": "Pairs on all datasets", "versions": "All versions of this dataset"}
-VIEW = "View"
+VIEWS = {"datasets": "All datasets", "versions": "This dataset"}
+VIEW = "Look at"
 MEASURE = "Measure"
 MEASURES = {"nfr": "NFR", "pfr": "PFR", "nfr_mc": "NFR_mc", "accuracy_change": "Accuracy change"}
 MEASURE_HELP = (
@@ -170,7 +170,12 @@ def slices_says_scores(differ: int, tested: str, worst: str) -> str:
 
 def slice_worst(name: str, rate: str, rest: str) -> str:
     """The worst slice against the rest."""
-    return f"{name} with {rate}, against {rest} of all others"
+    return f"{name} with {rate}, against {rest}"
+
+
+def slice_rest(rate: str, n: str) -> str:
+    """All samples outside a slice."""
+    return f"{rate} of the other {n}"
 
 
 # -------------------------------------------------------------------------------------------------- over versions
