@@ -10,11 +10,14 @@ import pytest
 
 UI = Path(__file__).resolve().parents[2] / "muscle_core" / "ui"
 PAGES = UI.parents[1] / "pages"
+# Done: folders of pages, and modules of what pages share.
+DONE = ("library", "tour", "empty.py", "frame.py", "numbers.py", "picks.py", "worker.py")
 # Modules whose texts are still in the code; the list only gets shorter.
 NOT_YET = {
     str(path.relative_to(UI.parents[1]))
     for path in [*UI.rglob("*.py"), *PAGES.glob("*.py")]
     if path.name not in ("words.py", "chart.py", "link.py", "url.py", "__init__.py")
+    and not {*path.relative_to(UI.parents[1]).parts} & {*DONE, "library.py"}
 }
 _TWO_WORDS = re.compile(r"[A-Za-z]{2,}[,:;]? [a-z]{2,}")
 _CODE = re.compile(r"^\s*[<>]|[{};]\s*$|\bst-key-|^[-a-z]+:[^ ]|data-testid")
