@@ -14,6 +14,7 @@ machines made is fetched from there when it is needed; the folder is then a cach
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -31,6 +32,7 @@ from muscle_core.store.database import (
     DATABASE_FILE,
     DATABASE_VARIABLE,
     DatabaseRefused,
+    damaged,
     engine_of,
     reading_engine,
     refusal,
@@ -118,7 +120,7 @@ class Workspace:
         """A session for reading; objects stay usable after it.
 
         Raises:
-            DatabaseRefused: the disk fails.
+            DatabaseRefused: the disk fails, or the database is damaged.
         """
         with self._refusals(), self._sessions() as session:
             yield session
@@ -145,6 +147,8 @@ class Workspace:
             if refused is None:
                 raise
             raise refused from error
+        except json.JSONDecodeError as error:  # a column that holds JSON
+            raise damaged(self.engine, f"a row cannot be read ({error})") from error
 
     def path(self, relative: str) -> Path:
         """Path of an artefact.

@@ -37,8 +37,14 @@ def offer_demo(workspace: Workspace) -> None:
         guide(workspace, step)
 
 
-def guide(workspace: Workspace, step: NextStep) -> None:
-    """The next step as text, buttons and a command."""
+def guide(workspace: Workspace, step: NextStep, *, in_library: bool = False) -> None:
+    """The next step as text, buttons and a command.
+
+    Args:
+        workspace: where it is to be done.
+        step: what it is.
+        in_library: leave out what leads to the Library and what stands there anyway.
+    """
     names = (tuple(plain(name) for name in group) for group in (step.evaluated, step.versions))
     dataset, split = (None if text is None else plain(text) for text in (step.dataset, step.split))
     st.info(words.first_step(step.kind, dataset, split, *names), icon=":material/info:")
@@ -58,6 +64,8 @@ def guide(workspace: Workspace, step: NextStep) -> None:
         st.rerun()
     if step.kind == EMPTY:
         _demo_button(workspace, row, "primary")
+    if in_library:
+        return
     if step.kind == ADD_DATASET and row.button(words.ADD_DATASET_BUTTON, type="primary", icon=":material/upload_file:"):
         go("library", {"tab": "datasets"})
     if step.kind not in (ADD_DATASET, EVALUATE) and row.button(

@@ -42,7 +42,7 @@ def show(workspace: Workspace) -> None:
     step = next_step(workspace)
     if step is not None:
         st.markdown(PURPOSES["library"])
-        guide(workspace, step)
+        guide(workspace, step, in_library=True)
     else:
         demo_progress_in_sidebar(workspace)
     st.caption(words.workspace_at(plain(str(workspace.home))))

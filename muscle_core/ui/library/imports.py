@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -49,10 +50,12 @@ class _Choices(NamedTuple):
 def show(workspace: Workspace) -> None:
     """Draw the form: a file, what it is, what is meant, what would be written, and the button that does it."""
     st.markdown(words.IMPORT_PURPOSE)
-    if _DONE in st.session_state:
-        _told(workspace, st.session_state[_DONE])
+    last = st.container()
     file = uploader(words.IMPORT_FILE, _FORM, LOGS, help=words.IMPORT_FILE_HELP)
     if file is None:
+        with last:
+            if _DONE in st.session_state:
+                _told(workspace, st.session_state[_DONE])
         st.caption(words.IMPORT_FORMATS)
         with st.expander(words.BY_COMMAND):
             larger_files(words.IMPORT_COMMAND)
@@ -103,9 +106,8 @@ def _read(
     _arguments: dict[str, Any],
 ) -> ImportPreview:
     with on_disk(_file, _second) as disk:
-        found = preview_import(
-            _workspace, *_given(disk, _second_is, _arguments)[0], **_given(disk, _second_is, _arguments)[1]
-        )
+        path, given = _given(disk, _second_is, _arguments)
+        found = preview_import(_workspace, path, **given)
         return ImportPreview(
             file=disk.told(found.file),
             facts=found.facts,
@@ -118,24 +120,25 @@ def _read(
         )
 
 
-def _given(disk: OnDisk, second_is: str | None, arguments: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments with the paths that the uploads have now."""
+def _given(disk: OnDisk, second_is: str | None, arguments: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """The file and the arguments with the paths that the uploads have now."""
     path, second = disk.paths
+    assert path is not None
     given = dict(arguments)
     if second is not None and second_is == "results":
         given["options"] = LogOptions(**{**vars(given.get("options") or LogOptions()), "results": second})
     elif second is not None and second_is is not None:
         given[second_is] = second
-    return (path,), given
+    return path, given
 
 
 def _carry_out(workspace: Workspace, file: Any, choices: _Choices) -> ImportResult:
     with on_disk(file, choices.second) as disk:
-        position, given = _given(disk, choices.second_is, choices.arguments)
+        path, given = _given(disk, choices.second_is, choices.arguments)
         try:
             if choices.parent is not None:
                 check_parent(workspace, choices.arguments["version"], choices.parent)
-            result = import_log(workspace, *position, **given, source=file.name)
+            result = import_log(workspace, path, **given, source=file.name)
         except MuscleError as error:
             raise type(error)(disk.told(str(error))) from error
     if choices.parent is not None:
@@ -244,7 +247,7 @@ def _mapping(facts: LogFacts, key: str) -> ImportColumns:
 def _dataset(workspace: Workspace, file: Any, facts: LogFacts, key: str) -> tuple[str, str, str | None]:
     """Name, split and kind of the dataset."""
     known = {dataset.name: dataset for dataset in list_datasets(workspace)}
-    first, second, third = wrapping_columns(3, least=200, key="import_dataset")
+    first, second, third, fourth = wrapping_columns(4, least=170, key="import_dataset")
     last = st.session_state.get("_last_import", {}).get("dataset")
     options = [_NEW, *known]
     picked = first.selectbox(
@@ -269,7 +272,7 @@ def _dataset(workspace: Workspace, file: Any, facts: LogFacts, key: str) -> tupl
         format_func=lambda one: words.kind_by_file(facts.kind) if one == _NONE else words.KIND_NAMES.get(one, one),
         key=f"kind_{key}",
     )
-    split = first.text_input(words.SPLIT, "test", key=f"split_{key}")
+    split = fourth.text_input(words.SPLIT, "test", key=f"split_{key}")
     return name, split, None if kind == _NONE else kind
 
 
@@ -382,7 +385,7 @@ def _told(workspace: Workspace, done: dict[str, Any]) -> None:
     if pair is None:
         st.info(words.second_needed(plain(dataset)), icon=":material/info:")
     elif st.button(words.compare_these(*pair), icon=":material/difference:", type="primary", key="compare_these"):
-        go("update_report", {"dataset": dataset, "split": split, "old": pair[0], "new": pair[1]}, afresh=("old", "new"))
+        go("update_report", {"dataset": dataset, "split": split, "old": pair[0], "new": pair[1]}, afresh=("tab",))
 
 
 def _pair(
