@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from muscle_core.datasets import build_samples, dataset_fingerprint, read_rows, read_samples, write_samples
 from muscle_core.datasets.read import Row
-from muscle_core.errors import ConfigError, DataError, StoreError, raise_all
+from muscle_core.errors import ConfigError, DataError, MuscleError, StoreError, raise_all
 from muscle_core.paths import local_path
 from muscle_core.store import ArtifactsUnreachable, Dataset, Workspace, check_name, check_split, made_by
 from muscle_core.store.tables import new_id
-from muscle_core.tasks import Sample, task_of, template_problem
+from muscle_core.tasks import TASK_KINDS, Sample, task_of, template_problem
 from muscle_core.tasks.classification import Classification, label_names_problem
+
+_LOOKED_AT = 50
 
 
 def add_dataset(
@@ -58,6 +61,46 @@ def add_dataset(
         labels=labels,
         source={"files": {split: str(local_path(file, DataError).resolve()) for split, file in files.items()}},
     )
+
+
+class DatasetPreview(NamedTuple):
+    """What adding a dataset would do. Nothing is written.
+
+    Attributes:
+        splits: rows of each split; empty where there are problems.
+        first: the first samples.
+        problems: why it cannot be added, one line each.
+    """
+
+    splits: dict[str, int]
+    first: tuple[Sample, ...]
+    problems: tuple[str, ...]
+
+
+def preview_dataset(
+    task_kind: str, rows_by_split: Mapping[str, Sequence[Row]], *, labels: Sequence[str] | None = None, count: int = 5
+) -> DatasetPreview:
+    """How rows would be read as a task kind; problems are returned, not raised.
+
+    Args:
+        task_kind: one of `muscle_core.tasks.TASK_KINDS`.
+        rows_by_split: (place, row) pairs by split name, as `read_rows` gives them.
+        labels: as of `add_dataset`.
+        count: how many samples to show.
+    """
+    try:
+        samples = build_samples(task_of(task_kind), rows_by_split, labels=labels or ())
+    except MuscleError as error:
+        return DatasetPreview({}, (), error.problems or (str(error),))
+    sizes = {split: sum(sample.split == split for sample in samples) for split in rows_by_split}
+    return DatasetPreview(sizes, tuple(samples[:count]), ())
+
+
+def guess_task_kind(rows: Sequence[Row]) -> str:
+    """The first task kind that can read the first rows of a file; the first of all where none can."""
+    head = {"test": rows[:_LOOKED_AT]}
+    fits = (kind for kind in TASK_KINDS if not preview_dataset(kind, head).problems)
+    return next(fits, TASK_KINDS[0])
 
 
 def add_dataset_rows(

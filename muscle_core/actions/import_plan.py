@@ -77,6 +77,12 @@ class ImportRequest:
     columns: ImportColumns = field(default_factory=ImportColumns)
     texts_file: str | Path | None = None
     answers_file: str | Path | None = None
+    source: str | None = None
+
+    @property
+    def recorded_source(self) -> str:
+        """What is recorded as the place that the file came from."""
+        return self.source or str(local_path(self.file, DataError).resolve())
 
 
 @dataclass(frozen=True)
@@ -346,7 +352,7 @@ def _make_dataset(plan: Plan, task: Task, file: Path) -> None:
         template=task.default_template,
         decoding={"max_new_tokens": task.max_new_tokens, "stop": list(task.stop)},
         path=f"datasets/{name}-{identity[:12]}.parquet",
-        made_by=made_by(file=str(file.resolve()), format=facts.format, log_task=clean(facts.task)),
+        made_by=made_by(file=clean(request.recorded_source), format=facts.format, log_task=clean(facts.task)),
     )
 
 
@@ -408,8 +414,7 @@ def facts_of(plan: Plan) -> dict[str, Any]:
     """What to record of where a run comes from."""
     request, facts = plan.request, plan.facts
     assert facts is not None
-    path = clean(str(local_path(request.file, DataError).resolve()))
-    found: dict[str, Any] = {"file": path, "format": facts.format}
+    found: dict[str, Any] = {"file": clean(request.recorded_source), "format": facts.format}
     if facts.format == GENERIC:
         return {**found, "columns": vars(request.columns)}
     return {**found, "log_task": clean(facts.task), "log": clean(facts.made_by)}

@@ -170,6 +170,7 @@ def import_log(
     columns: ImportColumns | None = None,
     texts_file: str | Path | None = None,
     answers_file: str | Path | None = None,
+    source: str | None = None,
 ) -> ImportResult:
     """Import a log, table or matrix: all of it or nothing; the same file again gives the same runs.
 
@@ -190,6 +191,7 @@ def import_log(
         columns: which column of a table holds what.
         texts_file: of a table, second file with the `output` column.
         answers_file: of a matrix, second file with the answers.
+        source: what to record as the place that the file came from, such as the name of an upload; by default its path.
 
     Raises:
         ConfigError: an option cannot be used, or must be given to know what is meant.
@@ -207,6 +209,7 @@ def import_log(
         columns=columns or ImportColumns(),
         texts_file=texts_file,
         answers_file=answers_file,
+        source=source,
     )
     if workspace.read_only is not None:
         raise StoreError(workspace.read_only)

@@ -115,6 +115,46 @@ def add_imported_version(workspace: Workspace, name: str, *, role: str = "import
     return version
 
 
+def check_parent(workspace: Workspace, name: str, parent: str) -> None:
+    """Refuse a version as the parent of itself or of a version that it follows; `name` need not exist yet.
+
+    Raises:
+        StoreError: no such parent.
+        ConfigError: it would follow itself.
+    """
+    _lineage(workspace, name, parent)
+
+
+def set_parent(workspace: Workspace, name: str, parent: str) -> None:
+    """Say which version another one was made from, as `parent` of `add_model_version` does.
+
+    Raises:
+        StoreError: no such version.
+        ConfigError: it would follow itself.
+    """
+    version = get_version(workspace, name)
+    parent_id = _lineage(workspace, name, parent)
+    with workspace.writing() as session:
+        session.execute(sa.update(ModelVersion).where(ModelVersion.id == version.id).values(parent_id=parent_id))
+
+
+def _lineage(workspace: Workspace, name: str, parent: str) -> str:
+    """Id of the parent."""
+    found = get_version(workspace, parent)
+    with workspace.reading() as session:
+        one: ModelVersion | None = found
+        seen: set[str] = set()
+        while one is not None and one.id not in seen:
+            if one.name == name:
+                via = "" if one.id == found.id else f", for {parent!r} follows it"
+                raise ConfigError(
+                    f"{name!r} cannot follow {parent!r}: it would follow itself{via}. Choose another one."
+                )
+            seen.add(one.id)
+            one = session.get(ModelVersion, one.parent_id) if one.parent_id else None
+    return found.id
+
+
 def save_version(workspace: Workspace, version: ModelVersion) -> None:
     """Insert a version.
 

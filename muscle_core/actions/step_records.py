@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from muscle_core.errors import StoreError
 from muscle_core.store import METRICS, Workspace, job_file
 
 StepRecord = dict[str, float]
@@ -16,13 +17,26 @@ Report = Callable[[StepRecord], None]
 
 
 def read_metrics(workspace: Workspace, run_id: str) -> list[StepRecord]:
-    """Step records of a training, also of a running one; a last half-written line is left out."""
+    """Step records of a training, also of a running one; a last half-written line is left out.
+
+    Raises:
+        StoreError: a line is damaged.
+    """
     path = job_file(workspace, run_id, METRICS)
     if not path.is_file():
         return []
     lines = path.read_text().split("\n")[:-1]
-    # JSON has no NaN; null stands for "not measured".
-    return [{k: math.nan if v is None else v for k, v in json.loads(line).items()} for line in lines]
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            # JSON has no NaN; null stands for "not measured".
+            records.append({k: math.nan if v is None else v for k, v in json.loads(line).items()})
+        except (ValueError, AttributeError) as error:
+            raise StoreError(
+                f"the step records of training {run_id[:8]} are damaged: {path}, line {number}: {line[:40]!r}. Its "
+                "curves are lost; the adapter and its figures are not. Remove the file to see the others."
+            ) from error
+    return records
 
 
 @contextmanager

@@ -105,7 +105,7 @@ def train_adapter(task: str, version: str, folder: Path, *, say: Callable[[str],
 
 
 def train_compat_adapter(task: str, folder: Path, *, say: Callable[[str], None] = print) -> None:
-    """Train the compatibility adapter of a task for the two versions that lie in the folder, and record what made it."""
+    """Train the compatibility adapter of a task for the versions that lie in the folder, and record what made it."""
     torch.set_num_threads(BASES[VERSIONS[-1]].threads)
     old, new = (ModelSpec(str(folder / f"base-{v}"), adapter=str(folder / f"{task}-{v}")) for v in VERSIONS)
     config, adapter = COMPAT_ADAPTERS[task], folder / f"{task}-{COMPAT}"

@@ -156,8 +156,8 @@ COMPAT = CompatConfig(
     learning_rate=2e-3,
 )
 
-# The compatibility adapters that the demo brings along. Of the summaries the preset's weight of the cross-entropy gives a
-# mean ROUGE-1 that is a point lower (docs/results.md).
+# The compatibility adapters that the demo brings along. For the summaries the preset's weight of the cross-entropy
+# would give a mean ROUGE-1 that is a point lower.
 COMPAT_ADAPTERS: dict[str, CompatConfig] = {
     "choice": COMPAT,
     "math": COMPAT,

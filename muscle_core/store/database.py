@@ -18,7 +18,12 @@ DATABASE_FILE = "muscle.db"
 
 
 class DatabaseRefused(StoreError):
-    """The database cannot be written: its disk is full, it can only be read, or the disk fails."""
+    """The database cannot be written or read: its disk is full or fails, it can only be read, or it is damaged."""
+
+
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_NO_TABLE = ("no such table", "no such column")  # SQLite has no number of its own for these
+_NO_TABLE_STATES = ("42P01", "42703")  # PostgreSQL
 
 
 class DatabaseAway(StoreError):
@@ -54,7 +59,7 @@ def failure(error: sa.exc.DBAPIError, engine: sa.Engine) -> StoreError | None:
 
 
 def refusal(error: sa.exc.DBAPIError, engine: sa.Engine) -> DatabaseRefused | None:
-    """What to tell where the disk is the reason of an error; None for any other reason."""
+    """What to tell where the disk or a damaged database is the reason of an error; None for any other reason."""
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the rest of the number tells details
     state = getattr(error.orig, "sqlstate", None)
     where = f"the workspace database {place_of(engine)}"
@@ -76,7 +81,19 @@ def refusal(error: sa.exc.DBAPIError, engine: sa.Engine) -> DatabaseRefused | No
             f"{where} cannot be used: {error.orig}. Its disk is full, may not be written, or fails: look at its free "
             "space, its rights and the system's log."
         )
+    if code in _DAMAGED:
+        return damaged(engine, str(error.orig))
+    if state in _NO_TABLE_STATES or str(error.orig).startswith(_NO_TABLE):
+        return damaged(engine, str(error.orig).splitlines()[0])
     return None
+
+
+def damaged(engine: sa.Engine, why: str) -> DatabaseRefused:
+    """What to tell of a database whose content cannot be read."""
+    return DatabaseRefused(
+        f"the workspace database {place_of(engine)} is damaged: {why}. Restore a backup (python -m muscle_core "
+        "workspace restore) or name another workspace; python -m muscle_core doctor looks at the rest."
+    )
 
 
 def place_of(engine: sa.Engine) -> str:

@@ -15,6 +15,7 @@ machines made is fetched from there when it is needed; the folder is then a cach
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -32,6 +33,7 @@ from muscle_core.store.database import (
     DATABASE_FILE,
     DATABASE_VARIABLE,
     DatabaseRefused,
+    damaged,
     engine_of,
     failure,
     reading_engine,
@@ -153,6 +155,8 @@ class Workspace:
             if told is None:
                 raise
             raise told from error
+        except json.JSONDecodeError as error:  # a column that holds JSON
+            raise damaged(self.engine, f"a row cannot be read ({error})") from error
 
     def path(self, relative: str) -> Path:
         """Path of an artefact.

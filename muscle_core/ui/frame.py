@@ -17,11 +17,23 @@ from streamlit.delta_generator import DeltaGenerator
 from muscle_core.errors import MuscleError
 from muscle_core.paths import system_text
 from muscle_core.store import Workspace
+from muscle_core.ui import words
 from muscle_core.ui.url import forget
 
 # Chosen pills and tabs are written in the primary colour, which must be dark enough under white text to be read on a
-# button; on a dark page that is too dark for text.
+# button; on a dark page that is too dark for text. Lines are no longer than can be read, whatever the screen; digits
+# are equally wide, so that figures stand below one another; what the keyboard is at has a frame.
 _STYLE = """<style>
+[data-testid="stMainBlockContainer"] {
+  max-width: 1480px; margin-inline: auto; padding: 3.25rem clamp(1rem, 4vw, 4.5rem) 4rem;
+}
+[data-testid="stMarkdownContainer"], [data-testid="stMetricValue"], [data-testid="stMetricDelta"], table {
+  font-variant-numeric: tabular-nums;
+}
+:is(a, button, input, textarea, summary, [role], [tabindex]):focus-visible {
+  outline: 2px solid light-dark(#0067A3, #7CC7F2); outline-offset: 2px;
+}
+.st-key-tour_banner { background: light-dark(#EDF5FB, #15222D); border-color: light-dark(#B5D3E8, #2E4A5F); }
 button[data-selected="true"] [data-testid="stMarkdownContainer"] p,
 [data-testid="stTab"][aria-selected="true"] [data-testid="stMarkdownContainer"] p {
   color: light-dark(#00558A, #9AD4F6);
@@ -29,6 +41,7 @@ button[data-selected="true"] [data-testid="stMarkdownContainer"] p,
 </style>"""
 _ROUTED = "_routed_by_app"
 _PENDING = "_pending_deep_link"
+_CURRENT = "_current_page"
 
 
 class PageInfo(NamedTuple):
@@ -40,7 +53,7 @@ class PageInfo(NamedTuple):
 
 
 PAGES = {
-    "update_report": PageInfo("pages/update_report.py", "Update report", ":material/difference:"),
+    "update_report": PageInfo("pages/update_report.py", words.UPDATE_REPORT, ":material/difference:"),
     "samples": PageInfo("pages/samples.py", "Samples", ":material/table_rows:"),
     "flips": PageInfo("pages/flips.py", "Flips", ":material/flip:"),
     "review": PageInfo("pages/review.py", "Review", ":material/rate_review:"),
@@ -50,13 +63,23 @@ PAGES = {
 }
 
 
+_FIRST = "update_report"
+_URL_PATHS = {_FIRST: "first"}  # it lives at "/", and leaves its name to the page that leads there who types it
+
+
+def _open_first() -> None:
+    st.switch_page(PAGES[_FIRST].file, query_params=st.query_params.to_dict())
+
+
 def route() -> None:
     """Run the page that the URL names; called by app.py only."""
     pages = [
-        st.Page(info.file, title=info.title, icon=info.icon, url_path=key, default=key == "update_report")
+        st.Page(info.file, title=info.title, icon=info.icon, url_path=_URL_PATHS.get(key, key), default=key == _FIRST)
         for key, info in PAGES.items()
     ]
+    pages.append(st.Page(_open_first, title=PAGES[_FIRST].title, url_path=_FIRST, visibility="hidden"))
     current = st.navigation(pages)
+    st.set_page_config(page_title=f"{current.title} · {words.APP}")
     st.session_state[_ROUTED] = True
     pending = st.session_state.pop(_PENDING, None)
     if pending is not None:
@@ -70,8 +93,18 @@ def enter(page: str) -> None:
     if not st.session_state.get(_ROUTED):
         st.session_state[_PENDING] = (page, st.query_params.to_dict())
         st.switch_page("app.py")
+    st.session_state[_CURRENT] = page
     st.html(_STYLE)
     st.title(PAGES[page].title, anchor=False)
+    from muscle_core.ui import tour  # late, for it opens pages
+
+    with errors_shown():
+        tour.draw(page, workspace())
+
+
+def current_page() -> str:
+    """Key of the page that is drawn."""
+    return str(st.session_state[_CURRENT])
 
 
 @st.cache_resource(show_spinner=False)

@@ -6,6 +6,7 @@ import math
 
 from muscle_core.figures.text import SCORE_NAMES as SCORE_NAMES
 from muscle_core.metrics import Rate
+from muscle_core.ui import words
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -16,15 +17,13 @@ def percent(value: float | None, digits: int = 1) -> str:
 def counts(rate: Rate) -> str:
     """Numerator, denominator and interval of a rate."""
     if rate.denominator == 0:
-        return "not defined: 0 samples"
-    return (
-        f"{rate.numerator:,} of {rate.denominator:,} · 95 % interval {rate.low * 100:.1f}–{rate.high * 100:.1f}\u00a0%"
-    )
+        return words.NOT_DEFINED
+    return words.rate_counts(rate.numerator, rate.denominator, rate.low * 100, rate.high * 100)
 
 
 def points(difference: float) -> str:
     """A difference of two shares in percentage points, with its sign."""
-    return f"{difference * 100:+.1f} points"
+    return words.points(difference * 100)
 
 
 def duration(seconds: float) -> str:

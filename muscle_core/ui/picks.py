@@ -9,6 +9,8 @@ import streamlit as st
 from muscle_core.actions.compare import trained_variants
 from muscle_core.store import Dataset, ModelVersion, Workspace, list_datasets, list_runs, list_versions
 from muscle_core.store.tables import ENSEMBLE
+from muscle_core.ui import words
+from muscle_core.ui.empty import demo_progress_in_sidebar
 from muscle_core.ui.url import linked_select
 
 _NO_COMPAT = "none"
@@ -43,25 +45,38 @@ def choose(workspace: Workspace, *, with_compat: bool = False) -> Picks | None:
     datasets = {d.name: d for d in list_datasets(workspace) if any(key[0] == d.id for key in comparable)}
     if not datasets:
         return None
+    demo_progress_in_sidebar(workspace)
     with st.sidebar:
-        dataset = datasets[linked_select("Dataset", list(datasets), "dataset")]
+        dataset = datasets[linked_select(words.DATASET, list(datasets), "dataset")]
         splits = sorted({split for dataset_id, split in comparable if dataset_id == dataset.id}, key=_test_first)
-        split = linked_select("Split", splits, "split") if len(splits) > 1 else splits[0]
+        split = linked_select(words.SPLIT, splits, "split") if len(splits) > 1 else splits[0]
         by_name = {version.name: version for version in comparable[dataset.id, split]}
-        old_names = sorted(by_name, key=lambda name: (by_name[name].role in _MADE_HERE, by_name[name].role != "old"))
-        old = by_name[linked_select("Old version", old_names, "old")]
+        parents = {version.parent_id for version in by_name.values()}
+        old_names = sorted(
+            by_name,
+            key=lambda name: (
+                by_name[name].role in _MADE_HERE,
+                by_name[name].role != "old",
+                by_name[name].id not in parents,
+            ),
+        )
+        old = by_name[linked_select(words.OLD_VERSION, old_names, "old")]
         new_names = sorted(
             (name for name in by_name if name != old.name),
-            key=lambda name: (by_name[name].role in _MADE_HERE, by_name[name].role != "new"),
+            key=lambda name: (
+                by_name[name].role in _MADE_HERE,
+                by_name[name].parent_id != old.id,
+                by_name[name].role != "new",
+            ),
         )
-        new = by_name[linked_select("New version", new_names, "new")]
+        new = by_name[linked_select(words.NEW_VERSION, new_names, "new")]
         compat = None
         if with_compat:
             variants = {
                 v.version.name: v.version for v in trained_variants(workspace, old, new, dataset, split) if v.run
             }
             if variants:
-                name = linked_select("Compatibility version", [_NO_COMPAT, *variants], "compat")
+                name = linked_select(words.COMPAT_VERSION, [_NO_COMPAT, *variants], "compat")
                 compat = variants.get(name)
     return Picks(dataset, split, old, new, compat)
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from muscle_core.jobs import ensure_worker, list_jobs, log_tail, worker_alive
 from muscle_core.store import Job, Workspace
+from muscle_core.ui import words
 
 _LOOK_SECONDS = 10.0
 _PATIENCE_SECONDS = 20.0
@@ -27,13 +28,10 @@ def keep_worker(workspace: Workspace, job: Job) -> None:
         return
     if now - st.session_state.setdefault(_ALONE_SINCE, now) < _PATIENCE_SECONDS:
         return
-    st.warning(
-        "No worker runs on this machine, so the job still waits. Start one: python -m muscle\\_core worker",
-        icon=":material/warning:",
-    )
+    st.warning(words.NO_WORKER, icon=":material/warning:")
     log = log_tail(workspace.path("worker.log"))
     if log:
-        with st.expander("Last lines of the log of the worker"):
+        with st.expander(words.WORKER_LOG):
             st.code(log, language=None, height=_LOG_HEIGHT)
 
 

@@ -1,4 +1,4 @@
-"""The compatibility adapters that the demo brings along: made by its recipe, from its weights and rows, and loaded so."""
+"""The compatibility adapters of the demo: made by its recipe from its weights and rows, and loaded with the record."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from muscle_core.actions.ablation import AblationRequest, plan_ablation
 from muscle_core.actions.compare import trained_variants
 from muscle_core.actions.demo import load_demo
 from muscle_core.actions.step_records import read_metrics
-from muscle_core.demo.recipe import COMPAT_ADAPTERS, TASKS, VERSIONS, compat_name, dataset_name, version_name
 from muscle_core.demo.rebuild import COMPAT, TRAINING_RECORD, WEIGHTS
+from muscle_core.demo.recipe import COMPAT_ADAPTERS, TASKS, VERSIONS, compat_name, dataset_name, version_name
 from muscle_core.errors import Cancelled
 from muscle_core.store import Workspace, get_dataset, get_version
 

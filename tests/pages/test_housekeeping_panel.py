@@ -31,6 +31,8 @@ def furnished(workspace: Workspace, tmp_path: Path) -> Workspace:
 def library() -> AppTest:
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run().switch_page("pages/library.py").run()
     assert not app.exception, app.exception
+    app.segmented_control(key="tab").set_value("disk").run()
+    assert not app.exception, app.exception
     return app
 
 
@@ -44,7 +46,7 @@ def test_disk_use_is_measured_where_it_is_asked_for(furnished: Workspace) -> Non
     tables = len(app.dataframe)
     app.toggle(key="disk_use").set_value(True).run()
     assert not app.exception
-    table = app.dataframe[4].value
+    table = app.dataframe[0].value
     assert len(app.dataframe) == tables + 1
     assert {"dataset", "evaluation run", "adapter", "answers", "teacher store", "job"} <= set(table["kind"])
 
@@ -98,6 +100,7 @@ def test_all_pages_show_a_workspace_that_can_only_be_read(
         assert not app.exception, app.exception
         assert not app.error
         app = app.switch_page(page.file).run()
+    app.segmented_control(key="tab").set_value("disk").run()
     app.selectbox(key="delete_version").set_value("compat").run()
     app.checkbox(key="sure_version_compat").check().run()
     app.button(key="delete_now").click().run()

@@ -10,17 +10,8 @@ import pytest
 
 UI = Path(__file__).resolve().parents[2] / "muscle_core" / "ui"
 PAGES = UI.parents[1] / "pages"
-# Modules whose texts are moved.
-DONE = {"token_strip", "detail", *(f"detail_{part}" for part in ("answers", "choices", "facts", "text"))}
 # Modules whose texts are still in the code; the list only gets shorter.
-NOT_YET = {
-    str(path.relative_to(UI.parents[1]))
-    for path in [*UI.rglob("*.py"), *PAGES.glob("*.py")]
-    if not path.name.endswith("_words.py")
-    and path.stem not in DONE
-    and path.name not in ("words.py", "chart.py", "link.py", "url.py", "__init__.py")
-}
-NOT_YET -= {f"muscle_core/ui/samples/{name}.py" for name in ("table", "filters")} | {"pages/samples.py"}
+NOT_YET: set[str] = set()
 _TWO_WORDS = re.compile(r"[A-Za-z]{2,}[,:;]? [a-z]{2,}")
 _CODE = re.compile(r"^\s*[<>]|[{};]\s*$|\bst-key-|^[-a-z]+:[^ ]|data-testid")
 

@@ -15,35 +15,29 @@ from muscle_core.store import (
     list_versions,
 )
 from muscle_core.store.disk import disk_use, size_text
-from muscle_core.ui.frame import errors_shown, plain
+from muscle_core.ui.frame import errors_shown, plain, wrapping_columns
+from muscle_core.ui.library import words
 
-_KINDS = {
-    "version": "Model version",
-    "dataset": "Dataset",
-    "run": "Evaluation run",
-    "training": "Training",
-    "job": "Job that is over",
-}
 _DELETED = "_deleted"  # what to say of a deletion after the page has run again
 _SHOWN = 20
 
 
 def show(workspace: Workspace) -> None:
     """Disk use where it is asked for, and the form that deletes an object."""
-    if st.toggle("Show what takes room", key="disk_use", help="Looks at every file of the workspace."):
+    if st.toggle(words.SHOW_DISK, key="disk_use", help=words.SHOW_DISK_HELP):
         _disk_use(workspace)
-    st.markdown("**Delete an object.** What depends on it is shown first.")
+    st.markdown(words.DELETE_PURPOSE)
     if _DELETED in st.session_state:
         st.success(plain(st.session_state.pop(_DELETED)), icon=":material/check_circle:")
-    left, right = st.columns([1, 3])
-    kind = left.selectbox("Kind", list(_KINDS), format_func=lambda key: _KINDS[key], key="delete_kind")
+    left, right = wrapping_columns([1, 2], least=200, key="delete_columns")
+    kind = left.selectbox(words.KIND, list(words.KINDS), format_func=lambda key: words.KINDS[key], key="delete_kind")
     labels = _objects(workspace, kind)
     name = right.selectbox(
-        "Object",
+        words.OBJECT,
         list(labels),
         index=None,
         format_func=lambda key: labels[key],
-        placeholder="choose what to delete" if labels else "none yet",
+        placeholder=words.CHOOSE_OBJECT if labels else words.NO_OBJECT,
         key=f"delete_{kind}",
     )
     if name is not None:
@@ -54,13 +48,13 @@ def show(workspace: Workspace) -> None:
 def _disk_use(workspace: Workspace) -> None:
     uses = disk_use(workspace)
     total = size_text(sum(use.size for use in uses))
-    st.caption(plain(f"{total} in all. What nothing needs any more: python -m muscle_core workspace gc"))
+    st.caption(plain(words.disk_total(total)))
     rows = [
         {"size": size_text(use.size), "kind": use.kind, "name": use.name or "–", "path": use.path, "files": use.files}
         for use in uses
     ]
     if rows:
-        st.dataframe(pd.DataFrame(rows), hide_index=True, alt="What takes room in the workspace, the largest first")
+        st.dataframe(pd.DataFrame(rows), hide_index=True, alt=words.DISK_ALT)
 
 
 def _objects(workspace: Workspace, kind: str) -> dict[str, str]:
@@ -73,8 +67,13 @@ def _objects(workspace: Workspace, kind: str) -> dict[str, str]:
         return {name: name for name in datasets.values()}
     if kind == "run":
         return {
-            run.id: f"{versions[run.version_id]} on {datasets[run.dataset_id]} ({run.split}, {run.rows:,} samples) "
-            f"· {run.created_at:%Y-%m-%d %H:%M} UTC"
+            run.id: words.run_label(
+                versions[run.version_id],
+                datasets[run.dataset_id],
+                run.split,
+                run.rows,
+                f"{run.created_at:%Y-%m-%d %H:%M}",
+            )
             for run in list_runs(workspace)
         }
     if kind == "training":
@@ -83,23 +82,22 @@ def _objects(workspace: Workspace, kind: str) -> dict[str, str]:
 
 
 def _confirm(workspace: Workspace, kind: str, name: str, plan: Deletion) -> None:
-    st.markdown(plain(f"{plan.target}: {size_text(plan.size)} in {len(plan.paths):,} files and folders would go."))
+    st.markdown(plain(words.would_go(plan.target, size_text(plan.size), len(plan.paths))))
     for title, lines in (
-        ("Goes with it", plan.along),
-        ("Depends on it", plan.dependents),
-        ("Stays, without its parent", [f"version {child!r}" for child in plan.unlinked]),
-        ("Stays, as a replica of it no longer", [f"version {child!r}" for child in plan.replicas]),
-        ("Uses it", plan.users),
+        (words.GOES_ALONG, plan.along),
+        (words.DEPENDS, plan.dependents),
+        (words.UNLINKED, [words.version_line(child) for child in plan.unlinked]),
+        (words.REPLICAS, [words.version_line(child) for child in plan.replicas]),
+        (words.USES, plan.users),
     ):
         if lines:
-            rest = [f"and {len(lines) - _SHOWN:,} more"] if len(lines) > _SHOWN else []
+            rest = [words.more_problems(len(lines) - _SHOWN)] if len(lines) > _SHOWN else []
             st.markdown(f"{title}:\n" + "\n".join(f"- {plain(line)}" for line in [*lines[:_SHOWN], *rest]))
     if plan.users:
-        st.warning("A job uses it; wait for its end or cancel it first.", icon=":material/warning:")
+        st.warning(words.IN_USE, icon=":material/warning:")
         return
-    dependents = f" and the {len(plan.dependents):,} that depend on it" if plan.dependents else ""
-    sure = st.checkbox(f"Yes, delete it{dependents}. This cannot be undone.", key=f"sure_{kind}_{name}")
-    if st.button("Delete", icon=":material/delete:", disabled=not sure, key="delete_now"):
+    sure = st.checkbox(words.sure(len(plan.dependents)), key=f"sure_{kind}_{name}")
+    if st.button(words.DELETE, icon=":material/delete:", disabled=not sure, key="delete_now"):
         gone = delete(workspace, kind, name, with_dependents=bool(plan.dependents))
-        st.session_state[_DELETED] = f"Deleted {gone.target}: {size_text(gone.size)}."
+        st.session_state[_DELETED] = words.deleted(gone.target, size_text(gone.size))
         st.rerun()

@@ -1,0 +1,197 @@
+"""What the tour says of the demo: every figure comes from the comparison in the workspace, none is written down."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import streamlit as st
+
+from muscle_core.actions.compare import TrainedVariant, compare_trained, latest_run, trained_variants
+from muscle_core.actions.explain import explain, margin_unit, sample_table, slice_columns
+from muscle_core.actions.gate import run_gate
+from muscle_core.comparison import Comparison
+from muscle_core.comparison.gate import Thresholds
+from muscle_core.comparison.slices import slice_table
+from muscle_core.demo.recipe import TASKS, VERSIONS, compat_name, dataset_name, version_name
+from muscle_core.errors import StoreError
+from muscle_core.store import Dataset, EvaluationRun, ModelVersion, Workspace, get_dataset, get_version
+from muscle_core.ui import data
+
+SPLIT = "test"
+_SIGNIFICANT = 0.05
+
+
+class Pair(NamedTuple):
+    """The update that the tour is about."""
+
+    dataset: Dataset
+    old: ModelVersion
+    new: ModelVersion
+    compat: ModelVersion | None
+    runs: tuple[str, ...]  # ids, for caches
+
+
+class WorstSlice(NamedTuple):
+    """The slice with the smallest adjusted p-value below 0.05."""
+
+    label: str
+    flips: int
+    n: int
+    rest: float
+    p_adjusted: float
+    tested: int
+
+
+class FirstFlip(NamedTuple):
+    """One of the broken inputs."""
+
+    sample: str
+    input: str
+    gold: str
+    old: str
+    new: str
+
+
+class Repair(NamedTuple):
+    """What the compatibility adapter makes of the update.
+
+    Attributes:
+        comparison: of the old version with the adapter.
+        repaired: broken inputs that it answers rightly.
+        broken_anew: inputs that only the adapter breaks.
+        nfr_change: NFR with the adapter minus that of the plain new version, with its interval.
+        accuracy_change: the same of the accuracy.
+        limit: a limit for the gate between the two flip rates.
+        new_passes: whether the plain new version keeps it.
+        compat_passes: whether the adapter does.
+    """
+
+    comparison: Comparison
+    repaired: int
+    broken_anew: int
+    nfr_change: tuple[float, float, float]
+    accuracy_change: tuple[float, float, float]
+    limit: float
+    new_passes: bool
+    compat_passes: bool
+
+
+class Facts(NamedTuple):
+    """All figures of the tour."""
+
+    pair: Pair
+    comparison: Comparison
+    flip: FirstFlip
+    causes: tuple[tuple[str, int], ...]
+    slice: WorstSlice | None
+    repair: Repair | None
+
+
+def demo_pair(workspace: Workspace) -> Pair | None:
+    """The demo's update with the adapter that was trained for it; None where the demo is not there or not complete."""
+    task = TASKS[0]
+    try:
+        dataset = get_dataset(workspace, dataset_name(task))
+        old, new = (get_version(workspace, version_name(task, version)) for version in VERSIONS)
+    except StoreError:
+        return None
+    runs = [latest_run(workspace, version, dataset, SPLIT) for version in (old, new)]
+    if runs[0] is None or runs[1] is None:
+        return None
+    variants = [v for v in trained_variants(workspace, old, new, dataset, SPLIT) if v.run is not None]
+    chosen = _variant(variants, compat_name(task))
+    ids = [run.id for run in (*runs, chosen.run if chosen else None) if run is not None]
+    return Pair(dataset, old, new, chosen.version if chosen else None, tuple(ids))
+
+
+def _variant(variants: list[TrainedVariant], usual: str) -> TrainedVariant | None:
+    """The adapter that came with the demo, else the first that was trained."""
+    trained = [variant for variant in variants if variant.training.kind == "compat"]
+    named = [variant for variant in trained if variant.version.name == usual]
+    return next(iter(named or trained), None)
+
+
+def facts(workspace: Workspace, pair: Pair) -> Facts | None:
+    """The figures of the tour; None where the update breaks nothing.
+
+    Raises:
+        StoreError, DataError: predictions or samples are missing or damaged.
+    """
+    names = tuple(version.name for version in (pair.old, pair.new, pair.compat) if version is not None)
+    return _facts(str(workspace.home), pair.runs, names, workspace, pair)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _facts(
+    home: str, runs: tuple[str, ...], names: tuple[str, ...], _workspace: Workspace, _pair: Pair
+) -> Facts | None:
+    workspace, pair = _workspace, _pair
+    old, new, dataset = pair.old, pair.new, pair.dataset
+    comparison = data.comparison(workspace, old, new, dataset, SPLIT)
+    flips = comparison.samples.loc[comparison.samples["quadrant"] == "Q4"]
+    if flips.empty:
+        return None
+    first = flips.iloc[0]
+    sample = data.samples(workspace, dataset, SPLIT)[str(first["sample_id"])]
+    flip = FirstFlip(
+        sample.id,
+        sample.input,
+        data.answer_text(sample, sample.gold),
+        data.answer_text(sample, first["old_prediction"]),
+        data.answer_text(sample, first["new_prediction"]),
+    )
+    causes = data.causes(workspace, old, new, dataset, SPLIT)["cause"].value_counts()
+    return Facts(
+        pair,
+        comparison,
+        flip,
+        tuple((str(cause), int(count)) for cause, count in causes.items()),
+        _worst_slice(workspace, pair, comparison),
+        None if pair.compat is None else _repair(workspace, pair, pair.compat, comparison),
+    )
+
+
+def _worst_slice(workspace: Workspace, pair: Pair, comparison: Comparison) -> WorstSlice | None:
+    tables, found = [], []
+    for version in (pair.old, pair.new):
+        run = latest_run(workspace, version, pair.dataset, SPLIT)
+        assert isinstance(run, EvaluationRun)  # see `demo_pair`
+        found.append(run)
+        tables.append(data.predictions(workspace, version, pair.dataset, SPLIT).reset_index(drop=True))
+    frame = explain(comparison, *tables, sample_table(workspace, pair.dataset, SPLIT), unit=margin_unit(found))
+    table = slice_table(frame, slice_columns(frame, pair.dataset.task_kind))
+    row = table.loc[table["p_adjusted"].idxmin()] if len(table) else None
+    if row is None or not row["p_adjusted"] < _SIGNIFICANT:
+        return None
+    return WorstSlice(
+        str(row["slice"]),
+        int(row["negative_flips"]),
+        int(row["n"]),
+        float(row["rest_nfr"]),
+        float(row["p_adjusted"]),
+        int(table.attrs["tested"]),
+    )
+
+
+def _repair(workspace: Workspace, pair: Pair, compat: ModelVersion, plain: Comparison) -> Repair:
+    names = (pair.old.name, pair.new.name, pair.dataset.name)
+    comparison = data.comparison(workspace, pair.old, compat, pair.dataset, SPLIT)
+    broken, still = (set(one.samples.loc[one.samples["quadrant"] == "Q4", "sample_id"]) for one in (plain, comparison))
+    right = data.predictions(workspace, compat, pair.dataset, SPLIT)["correct"]
+    table = compare_trained(workspace, *names, split=SPLIT).set_index("version").loc[compat.name]
+    assert plain.nfr is not None
+    assert comparison.nfr is not None
+    limit = round((plain.nfr.value + comparison.nfr.value) / 2, 2)
+    passes = [
+        run_gate(workspace, pair.old.name, name, pair.dataset.name, Thresholds(max_nfr=limit), split=SPLIT).passed
+        for name in (pair.new.name, compat.name)
+    ]
+    return Repair(
+        comparison,
+        sum(bool(right.get(identity)) for identity in broken),
+        len(still - broken),
+        (table["nfr_change"], table["nfr_change_low"], table["nfr_change_high"]),
+        (table["accuracy_change"], table["accuracy_change_low"], table["accuracy_change_high"]),
+        limit,
+        *passes,
+    )
