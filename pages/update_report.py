@@ -13,7 +13,7 @@ from muscle_core.comparison import verdict
 from muscle_core.ui import data, picks
 from muscle_core.ui.empty import offer_demo
 from muscle_core.ui.frame import errors_shown, plain, workspace, wrapping_columns
-from muscle_core.ui.update_report import figures
+from muscle_core.ui.update_report import figures, in_short, words
 
 with errors_shown():
     home = workspace()
@@ -21,26 +21,32 @@ with errors_shown():
     if chosen is None:
         offer_demo(home)
         st.stop()
+    figures.open_what_was_clicked()
     comparison, noise, judged = data.judged(home, chosen.old, chosen.new, chosen.dataset, chosen.split)
 
+name = f"{chosen.old.name}-to-{chosen.new.name}-{chosen.dataset.name}"
 st.markdown(f"#### {plain(verdict(comparison))}")
 st.caption(
-    f"Dataset {plain(chosen.dataset.name)} ({plain(chosen.split)}), {comparison.n:,} samples answered by both "
-    f"versions; task kind {plain(chosen.dataset.task_kind)}."
+    words.dataset_line(
+        plain(chosen.dataset.name), plain(chosen.split), comparison.n, plain(chosen.dataset.task_kind.replace("_", " "))
+    )
 )
+if comparison.counts is not None:
+    figures.flip_figures(comparison)
 figures.judgement(judged, noise)
 figures.join_warnings(comparison)
 if comparison.counts is not None:
-    figures.flip_figures(comparison)
+    figures.quadrants(comparison, name)
 for score in comparison.continuous:
-    figures.score_figures(comparison, score)
+    figures.score_figures(comparison, score, name)
+in_short.show(home, chosen, comparison)
 
-st.subheader("Next steps", anchor=False)
-figures.next_steps(comparison)
+st.subheader(words.NEXT_STEPS, anchor=False)
+figures.next_steps()
 
 left, middle, right, _ = wrapping_columns([1, 1, 1, 1], least=180, key="report_downloads")
 left.download_button(
-    "All figures (JSON)",
+    words.ALL_FIGURES,
     json.dumps(
         {
             **comparison.to_dict(),
@@ -50,22 +56,22 @@ left.download_button(
         indent=2,
         allow_nan=False,
     ),
-    file_name=f"{chosen.old.name}-to-{chosen.new.name}-{chosen.dataset.name}.json",
+    file_name=f"{name}.json",
     mime="application/json",
     icon=":material/download:",
 )
 middle.download_button(
-    "All samples (CSV)",
+    words.ALL_SAMPLES,
     lambda: figures.samples_csv(comparison),
-    file_name=f"{chosen.old.name}-to-{chosen.new.name}-{chosen.dataset.name}.csv",
+    file_name=f"{name}.csv",
     mime="text/csv",
     icon=":material/download:",
 )
 right.download_button(
-    "Report (HTML)",
+    words.REPORT,
     partial(figures.report_page, home, chosen),
-    file_name=f"{chosen.old.name}-to-{chosen.new.name}-{chosen.dataset.name}.html",
+    file_name=f"{name}.html",
     mime="text/html",
     icon=":material/download:",
-    help="One file for people without this workbench: opens without a network and prints.",
+    help=words.REPORT_HELP,
 )

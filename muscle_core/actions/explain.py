@@ -221,6 +221,18 @@ def slice_columns(frame: pd.DataFrame, task_kind: str) -> list[str]:
     return [c for c in wanted if c in frame] + [c for c in frame.columns if str(c).startswith(METADATA)]
 
 
+def property_name(column: str) -> str:
+    """Name of a column as a reader understands it."""
+    names = {
+        "gold": "right answer",
+        "target": "label",
+        "input_chars": "characters of the input",
+        "old_output_chars": "characters of the old answer",
+        "old_margin": "margin of the old version",
+    }
+    return names.get(column, column.removeprefix(METADATA))
+
+
 def column_named(frame: pd.DataFrame, field: str) -> str:
     """The column that a user means by a field's name: a column, or a metadata field without its "meta.".
 

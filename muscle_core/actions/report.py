@@ -19,7 +19,7 @@ from muscle_core.actions.compare import (
     require_run,
     trained_variants,
 )
-from muscle_core.actions.explain import METADATA, explain, margin_unit, sample_table, slice_columns, with_topics
+from muscle_core.actions.explain import explain, margin_unit, property_name, sample_table, slice_columns, with_topics
 from muscle_core.actions.noise import judge_update
 from muscle_core.actions.over_seeds import compare_over_seeds
 from muscle_core.actions.review_causes import list_causes
@@ -27,6 +27,7 @@ from muscle_core.actions.review_queue import are_among, default_queue, queue_sam
 from muscle_core.actions.review_records import PairAnswers, reviews_of
 from muscle_core.actions.reviews import LABELS, agreement_of, summary_of
 from muscle_core.comparison import Comparison, compare, compare_strategies
+from muscle_core.comparison.repair import repair_of
 from muscle_core.comparison.slices import find_slices, slice_table
 from muscle_core.errors import ConfigError
 from muscle_core.paths import local_path, reason
@@ -287,17 +288,14 @@ def _beside(
 
 def _effect(plain: Comparison, with_compat: Comparison, answers: pd.DataFrame) -> CompatEffect:
     """Which flips of the plain new version the adapter repairs, and what it breaks instead."""
-    before = plain.samples.set_index("sample_id")[["quadrant"]]
-    after = with_compat.samples.set_index("sample_id")["new_correct"]
-    both = before.join(after, how="inner").dropna()
-    right = both["new_correct"].astype(bool)
+    counted = repair_of(plain, with_compat.samples.set_index("sample_id")["new_correct"])
     columns = [name for name in ("prediction", "output", "correct", "finish_reason", "margin") if name in answers]
     columns += [name for name in with_compat.continuous if name in answers]
     return CompatEffect(
         comparison=with_compat,
-        repaired=int(((both["quadrant"] == "Q4") & right).sum()),
-        flips=int((both["quadrant"] == "Q4").sum()),
-        added=int(((both["quadrant"] == "Q1") & ~right).sum()),
+        repaired=counted.repaired,
+        flips=counted.flips,
+        added=counted.broken,
         answers=answers.drop_duplicates("sample_id", keep=False).set_index("sample_id")[columns],
     )
 
@@ -306,7 +304,7 @@ def _slices(samples: pd.DataFrame, task_kind: str, comparison: Comparison) -> Sl
     score = comparison.score if comparison.counts is None else None
     frame = with_topics(samples)
     columns = slice_columns(frame, task_kind)
-    readable = {column: _property_name(column) for column in columns}
+    readable = {column: property_name(column) for column in columns}
     if len(set(readable.values())) == len(columns) and not set(readable.values()) & (set(frame) - set(columns)):
         frame, columns = frame.rename(columns=readable), list(readable.values())
     return Slices(
@@ -314,18 +312,6 @@ def _slices(samples: pd.DataFrame, task_kind: str, comparison: Comparison) -> Sl
         found=find_slices(frame, columns, minimum=MINIMUM_SLICE, score=score),
         minimum=MINIMUM_SLICE,
     )
-
-
-def _property_name(column: str) -> str:
-    """Name of a column as a reader understands it."""
-    names = {
-        "gold": "right answer",
-        "target": "label",
-        "input_chars": "characters of the input",
-        "old_output_chars": "characters of the old answer",
-        "old_margin": "margin of the old version",
-    }
-    return names.get(column, column.removeprefix(METADATA))
 
 
 def _version_facts(workspace: Workspace, versions: Sequence[ModelVersion]) -> tuple[VersionFacts, ...]:

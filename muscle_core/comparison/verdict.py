@@ -201,8 +201,9 @@ def _without_floor(comparison: Comparison) -> str:
     nfr = comparison.nfr
     them = "this" if nfr is None or nfr.numerator == 0 else "them"
     return (
-        f"without a second run of either version nobody can tell {them} from noise: import another run of one, or "
-        "declare a version that is the same model (python -m muscle_core models replica NAME OF)"
+        f"how much of {them} is noise has not been measured: run one version again on the same samples, import that "
+        "second run and declare it (python -m muscle_core models replica NAME OF), and this word will say whether the "
+        "update broke more than that"
     )
 
 

@@ -14,6 +14,8 @@ from muscle_core.metrics.rates import Rate
 def rates_chart(comparison: Comparison) -> go.Figure:
     """Return accuracy of both versions, NFR, PFR and NFR_mc as points with Wilson 95 % error bars.
 
+    The first of the `customdata` of a point is the name of its rate in `Comparison.rates`.
+
     Args:
         comparison: the two versions compared.
 
@@ -23,16 +25,16 @@ def rates_chart(comparison: Comparison) -> go.Figure:
     rows = _rows(comparison)
     if not rows:
         raise DataError("there is no right and wrong in this comparison, so that it has no rates to show")
-    widest = max(rate.high for _, rate, _, _ in rows)
+    widest = max(rate.high for _, _, rate, _, _ in rows)
     figure = go.Figure()
-    for label, rate, color, symbol in rows:
+    for key, label, rate, color, symbol in rows:
         figure.add_trace(
             go.Scatter(
                 x=[rate.value],
                 y=[label],
                 mode="markers+text",
                 text=[rate_text(rate)],
-                customdata=[range_text(rate.low, rate.high)],
+                customdata=[[key, range_text(rate.low, rate.high)]],
                 textposition=_side(rate.value, widest),
                 cliponaxis=False,
                 error_x={
@@ -43,7 +45,7 @@ def rates_chart(comparison: Comparison) -> go.Figure:
                     "color": color,
                 },
                 marker={"color": color, "symbol": symbol, "size": 11},
-                hovertemplate="%{text}<br>95 % interval %{customdata}<extra></extra>",
+                hovertemplate="%{text}<br>95 % interval %{customdata[1]}<extra></extra>",
                 showlegend=False,
             )
         )
@@ -59,17 +61,18 @@ def _side(value: float, widest: float) -> str:
     return "top left" if value > widest * 0.75 else "top center"
 
 
-def _rows(comparison: Comparison) -> list[tuple[str, Rate, str, str]]:
-    """Label, rate, colour and symbol of each line of the chart."""
-    named = [
-        (f"Accuracy, {version_label(comparison.old_name)}", comparison.accuracy_old, palette.OLD, "circle"),
-        (f"Accuracy, {version_label(comparison.new_name)}", comparison.accuracy_new, palette.NEW, "square"),
-        ("Negative flips (NFR)", comparison.nfr, palette.WORSE, "x"),
-        ("Positive flips (PFR)", comparison.pfr, palette.BETTER, "cross"),
-        ("NFR_mc: NFR + changed wrong answers", comparison.nfr_mc, palette.PURPLE, "diamond"),
-    ]
+def _rows(comparison: Comparison) -> list[tuple[str, str, Rate, str, str]]:
+    """Name, label, rate, colour and symbol of each line of the chart."""
+    old, new = version_label(comparison.old_name), version_label(comparison.new_name)
     if comparison.old_name == comparison.new_name:
         # One version run twice: equal labels would fall on one line.
-        named[0] = (named[0][0] + " (first run)", *named[0][1:])
-        named[1] = (named[1][0] + " (second run)", *named[1][1:])
-    return [(label, rate, color, symbol) for label, rate, color, symbol in named if rate is not None]
+        old, new = f"{old} (first run)", f"{new} (second run)"
+    named = [
+        ("accuracy_old", f"Accuracy, {old}", palette.OLD, "circle"),
+        ("accuracy_new", f"Accuracy, {new}", palette.NEW, "square"),
+        ("nfr", "Negative flips (NFR)", palette.WORSE, "x"),
+        ("pfr", "Positive flips (PFR)", palette.BETTER, "cross"),
+        ("nfr_mc", "NFR_mc: NFR + changed wrong answers", palette.PURPLE, "diamond"),
+    ]
+    rates = comparison.rates
+    return [(key, label, rates[key], color, symbol) for key, label, color, symbol in named if key in rates]

@@ -21,39 +21,26 @@ class DatabaseRefused(StoreError):
     """The database cannot be written or read: its disk is full or fails, it can only be read, or it is damaged."""
 
 
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_NO_TABLE = ("no such table", "no such column")  # SQLite has no number of its own for these
-_NO_TABLE_STATES = ("42P01", "42703")  # PostgreSQL
-
-
 class DatabaseAway(StoreError):
     """The database does not answer now: its server is away, or another process has kept it locked for long."""
 
 
-_NO_SUCH_THING = ("no such table", "no such column")
-_NO_TABLE = ("42P01", "42703")  # PostgreSQL: no such table, no such column
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_NO_TABLE = ("no such table", "no such column")  # SQLite has no number of its own for these
+_NO_TABLE_STATES = ("42P01", "42703")  # PostgreSQL's for the same
 
 
-def failure(error: sa.exc.DBAPIError, engine: sa.Engine) -> StoreError | None:
+def failure(error: sa.exc.DBAPIError, engine: sa.Engine) -> DatabaseRefused | DatabaseAway | None:
     """What to tell of an error of a database that was open already; None where the statement is to blame."""
     refused = refusal(error, engine)
     if refused is not None:
         return refused
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-    state = getattr(error.orig, "sqlstate", None)
-    where = f"the workspace database {place_of(engine)}"
-    damaged = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-    if damaged or state in _NO_TABLE or str(error.orig).startswith(_NO_SUCH_THING):
-        return StoreError(
-            f"{where} is damaged, or was replaced while it was in use: {str(error.orig).splitlines()[0]}. Restore a "
-            "backup (python -m muscle_core workspace restore), or name another workspace in MUSCLE_HOME, and start the "
-            "app again."
-        )
     waits = code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
     if waits or (engine.dialect.name != "sqlite" and isinstance(error, sa.exc.OperationalError)):
         return DatabaseAway(
-            f"{where} does not answer: {str(error.orig).splitlines()[0]}. Nothing was changed. Another process may "
-            "keep it locked, or its server is away: look there, then try again."
+            f"the workspace database {place_of(engine)} does not answer: {str(error.orig).splitlines()[0]}. Nothing "
+            "was changed. Another process may keep it locked, or its server is away: look there, then try again."
         )
     return None
 
@@ -91,8 +78,9 @@ def refusal(error: sa.exc.DBAPIError, engine: sa.Engine) -> DatabaseRefused | No
 def damaged(engine: sa.Engine, why: str) -> DatabaseRefused:
     """What to tell of a database whose content cannot be read."""
     return DatabaseRefused(
-        f"the workspace database {place_of(engine)} is damaged: {why}. Restore a backup (python -m muscle_core "
-        "workspace restore) or name another workspace; python -m muscle_core doctor looks at the rest."
+        f"the workspace database {place_of(engine)} is damaged, or was replaced while it was in use: {why}. Restore a "
+        "backup (python -m muscle_core workspace restore), or name another workspace in MUSCLE_HOME, and start the app "
+        "again; python -m muscle_core doctor looks at the rest."
     )
 
 

@@ -228,7 +228,7 @@ def test_without_a_second_run_the_flips_are_reported_and_not_judged():
     assert judged.word == NO_FLOOR
     assert judged.difference is None
     assert judged.sentence.startswith("no noise floor: 0.55 % of the inputs (11 of 2,000; 95 % interval 0.31–0.98 %)")
-    assert "nobody can tell them from noise" in judged.sentence
+    assert "how much of them is noise has not been measured: run one version again" in judged.sentence
     assert "models replica NAME OF" in judged.sentence
 
 

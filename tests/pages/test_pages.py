@@ -163,7 +163,7 @@ def test_the_report_judges_the_update_against_a_declared_replica(small: Workspac
     def shown() -> str:
         return " ".join(str(element.value) for element in opened("update_report").markdown).replace("\\", "")
 
-    assert "Without a second run of either version nobody can tell" in shown()
+    assert "is noise has not been measured: run one version again on the same samples" in shown()
     run = require_run(small, get_version(small, "task-old"), get_dataset(small, "choice"), "test")
     rows = predictions_of(small, run)[["sample_id", "prediction"]]
     rows.loc[:2, "prediction"] = rows.loc[:2, "prediction"].map({"0": "1", "1": "2", "2": "0"})

@@ -16,6 +16,7 @@ from muscle_core.actions.review_records import (
     withdraw_review,
 )
 from muscle_core.ui.frame import errors_shown, plain
+from muscle_core.ui.review import words
 
 if TYPE_CHECKING:
     from muscle_core.ui.review.queue import Review
@@ -38,7 +39,7 @@ def show(state: Review, identity: str, following: str | None, sample_key: str) -
         sample_key: where the session keeps which sample is shown.
     """
     if not state.reviewer:
-        st.info("Type your name under Reviewer in the sidebar to review this sample.", icon=":material/badge:")
+        st.info(words.TYPE_YOUR_NAME, icon=":material/badge:")
         return
     if _SAID in st.session_state:
         st.success(st.session_state.pop(_SAID), icon=":material/check_circle:")
@@ -50,40 +51,40 @@ def _form(state: Review, identity: str, following: str | None, sample_key: str) 
     own = _own(state, identity)
     draft = _draft(state, identity, own)
     causes = list_causes(state.workspace)
-    st.markdown("**Verdict**")
+    st.markdown(f"**{words.VERDICT}**")
     _choices(draft, "verdict", {name: (key, VERDICTS[name]) for name, key in _VERDICT_KEYS.items()})
-    st.markdown("**Cause**")
+    st.markdown(f"**{words.CAUSE}**")
     _choices(draft, "cause", _cause_keys(causes, draft["cause"]))
-    st.markdown("**Severity**")
-    _choices(draft, "severity", {name: (key, "How bad it is for the user.") for name, key in _SEVERITY_KEYS.items()})
+    st.markdown(f"**{words.SEVERITY}**")
+    _choices(draft, "severity", {name: (key, words.SEVERITY_HELP) for name, key in _SEVERITY_KEYS.items()})
     note_key = f"review_note_{identity}_{draft['revision']}"
 
     def keep_note() -> None:
         draft["note"] = st.session_state[note_key]
 
     note = st.text_area(
-        "Note", draft["note"], key=note_key, height=90, on_change=keep_note, placeholder="what a colleague should know"
+        words.NOTE, draft["note"], key=note_key, height=90, on_change=keep_note, placeholder=words.NOTE_HINT
     )
     draft["note"] = note or ""
     row = st.container(horizontal=True, vertical_alignment="center")
     save = row.button(
-        "Save and next" if following else "Save",
+        words.SAVE_AND_NEXT if following else words.SAVE,
         type="primary",
         icon=":material/save:",
         shortcut="Ctrl+Enter",
         key="review_save",
     )
-    discard = _is_changed(draft) and row.button("Discard", icon=":material/close:", key="review_discard")
-    withdraw = own is not None and row.button("Withdraw", icon=":material/undo:", key="review_withdraw")
+    discard = _is_changed(draft) and row.button(words.DISCARD, icon=":material/close:", key="review_discard")
+    withdraw = own is not None and row.button(words.WITHDRAW, icon=":material/undo:", key="review_withdraw")
     _say_state(draft, own)
     if save:
         with errors_shown():
             _save(state, identity, draft)
         if following:
             st.session_state[sample_key] = following
-            st.toast("Saved.", icon=":material/check:")
+            st.toast(words.SAVED, icon=":material/check:")
         else:
-            st.session_state[_SAID] = "Saved. Nothing else in this list is left to review."
+            st.session_state[_SAID] = words.SAVED_ALL
         st.rerun()
     if discard:
         _drop(state, identity)
@@ -176,15 +177,13 @@ def _save(state: Review, identity: str, draft: dict[str, Any]) -> None:
 
 def _say_state(draft: dict[str, Any], own: dict[str, Any] | None) -> None:
     if _is_changed(draft):
-        st.caption("Not saved yet.")
+        st.caption(words.NOT_SAVED)
     elif own is not None:
-        st.caption(f"Saved {own['updated_at']:%Y-%m-%d %H:%M} UTC.")
+        st.caption(words.saved_at(f"{own['updated_at']:%Y-%m-%d %H:%M}"))
     else:
-        st.caption(f"A verdict is needed; for a {REGRESSION} also a cause. A second press takes a choice back.")
+        st.caption(words.what_is_needed(REGRESSION))
     if own is not None and own["stale"]:
-        st.warning(
-            "An answer changed since this review. Look again and save it, or withdraw it.", icon=":material/history:"
-        )
+        st.warning(words.STALE, icon=":material/history:")
 
 
 def _others(state: Review, identity: str) -> None:
@@ -193,9 +192,8 @@ def _others(state: Review, identity: str) -> None:
     if others.empty:
         return
     if _own(state, identity) is None:
-        people = "Another reviewer has" if len(others) == 1 else f"{len(others):,} other reviewers have"
-        st.caption(f"{people} reviewed this sample; what they said is shown once yours is saved.")
+        st.caption(words.hidden_reviews(len(others)))
         return
     for row in others.itertuples():
         said = " · ".join(filter(None, (row.verdict, row.cause, row.severity, row.note)))
-        st.caption(f"**{plain(row.reviewer)}**: {plain(said)}{' (of earlier answers)' if row.stale else ''}")
+        st.caption(words.said(plain(row.reviewer), plain(said), bool(row.stale)))

@@ -29,7 +29,7 @@ from muscle_core.store import Workspace
 from muscle_core.ui import data
 from muscle_core.ui.frame import errors_shown, plain, wrapping_columns
 from muscle_core.ui.picks import Picks
-from muscle_core.ui.review import form, panels
+from muscle_core.ui.review import form, panels, words
 from muscle_core.ui.samples import detail
 from muscle_core.ui.url import linked_select, publish, restore
 
@@ -99,7 +99,7 @@ def show(workspace: Workspace, chosen: Picks) -> None:
     with columns[0]:
         offered = [one for one in QUEUES if (one == LOSS and answers.score) or one == "all" or _has(comparison, one)]
         default = default_queue(answers)
-        what = linked_select("Queue", offered, "review_of", default=default, format_func=lambda one: QUEUES[one])
+        what = linked_select(words.QUEUE, offered, "review_of", default=default, format_func=lambda one: QUEUES[one])
     samples = _kept_samples(str(workspace.home), answers.runs, what, answers)
     queue = build_queue(samples, reviews, assignments, reviewer or None).sort_values("position", ignore_index=True)
     state = Review(
@@ -111,9 +111,7 @@ def show(workspace: Workspace, chosen: Picks) -> None:
     with bar:
         _progress(state)
     if queue.empty:
-        st.success(
-            f"There are no {QUEUES[what]} here. Choose another queue or dataset.", icon=":material/check_circle:"
-        )
+        st.success(words.empty_queue(QUEUES[what]), icon=":material/check_circle:")
     else:
         _sample_and_form(state, shown)
     panels.show(state, shown, SAMPLE)
@@ -123,9 +121,7 @@ def _reviewer() -> str:
     """The name in the sidebar, which is also in the URL; there is no login."""
     with st.sidebar:
         restore("reviewer", "", lambda text: isinstance(text, str))
-        name = st.text_input(
-            "Reviewer", key="reviewer", placeholder="your name", help="Your reviews are saved under this name."
-        )
+        name = st.text_input(words.REVIEWER, key="reviewer", placeholder=words.REVIEWER_HINT, help=words.REVIEWER_HELP)
         publish("reviewer", (name or "").strip())
         if not (name or "").strip():
             return ""
@@ -149,11 +145,11 @@ def _filtered(state: Review, columns: list[Any]) -> pd.DataFrame:
     offered = [_EVERYBODY, *([_MINE] if state.reviewer in people else []), *people, *([_NOBODY] if people else [])]
     with columns[0]:
         whose = linked_select(
-            "Assigned to",
+            words.ASSIGNED_TO,
             list(dict.fromkeys(offered)),
             "review_for",
             default=_MINE if _MINE in offered else _EVERYBODY,
-            format_func=lambda name: f"me ({state.reviewer})" if name == _MINE else name.removeprefix("*"),
+            format_func=lambda name: words.me(state.reviewer) if name == _MINE else name.removeprefix("*"),
         )
     if whose == _NOBODY:
         shown = shown[shown["assigned"] == ""]
@@ -163,16 +159,18 @@ def _filtered(state: Review, columns: list[Any]) -> pd.DataFrame:
         shown = shown[are_among(shown["sample_id"], asked)]
     with columns[1]:
         wanted = linked_select(
-            "Show",
+            words.SHOW,
             ["all", *STATES],
             "review_state",
-            help=f"By the reviews of {state.reviewer}." if state.reviewer else "By the reviews of anybody.",
+            help=words.by_reviews_of(state.reviewer) if state.reviewer else words.BY_ANYBODY,
         )
     if wanted != "all":
         shown = shown[shown["state"] == wanted]
     causes = list(dict.fromkeys(one for one in state.queue["cause"] if one))
     with columns[2]:
-        cause = linked_select("Cause", [_ANY, *causes], "review_cause", format_func=lambda name: name.removeprefix("*"))
+        cause = linked_select(
+            words.CAUSE, [_ANY, *causes], "review_cause", format_func=lambda name: name.removeprefix("*")
+        )
     if cause != _ANY:
         shown = shown[shown["cause"] == cause]
     return shown
@@ -181,19 +179,19 @@ def _filtered(state: Review, columns: list[Any]) -> pd.DataFrame:
 def _progress(state: Review) -> None:
     done = state.progress
     share = done.reviewed
-    text = f"{share.numerator:,} of {done.queue:,} {QUEUES[state.what]} reviewed by anybody"
+    text = words.progress_by_anybody(share.numerator, done.queue, QUEUES[state.what])
     value = share.value if done.queue else 0.0
     own = done.by_reviewer[done.by_reviewer["reviewer"] == state.reviewer]
     if not own.empty:
         row = own.iloc[0]
         if row["assigned"]:
-            text = f"{row['done']:,} of {row['assigned']:,} assigned to {plain(state.reviewer)} reviewed · {text}"
+            text = f"{words.progress_assigned(row['done'], row['assigned'], plain(state.reviewer))} · {text}"
             value = row["done"] / row["assigned"]
         else:
-            text = f"{row['reviewed']:,} by {plain(state.reviewer)} · {text}"
+            text = f"{words.progress_own(row['reviewed'], plain(state.reviewer))} · {text}"
     stale = int((state.queue["state"] == "stale").sum())
     if stale:
-        text += f" · {stale:,} stale, because an answer changed since"
+        text += f" · {words.progress_stale(stale)}"
     st.progress(float(value), text=text)
 
 
@@ -209,18 +207,18 @@ def _sample_and_form(state: Review, shown: pd.DataFrame) -> None:
     restore(SAMPLE, first, lambda text: text == "" or all(text in ids for ids in there))
     identity = st.session_state[SAMPLE]
     if linked and linked not in (identity, st.session_state.get(_SHOWN)):
-        st.warning(f"The link names the sample {plain(repr(linked))}, which is not here.", icon=":material/link_off:")
+        st.warning(words.broken_link(plain(repr(linked))), icon=":material/link_off:")
     publish(SAMPLE, identity)
     st.session_state[_SHOWN] = identity
     if not identity:
-        st.info("No sample is left by these filters. Choose others above.", icon=":material/filter_alt_off:")
+        st.info(words.NONE_LEFT, icon=":material/filter_alt_off:")
         return
     left, right = wrapping_columns([5, 3], least=270, key="review_desk")
     with left:
         _navigation(state, shown, identity)
         # The cause by rule comes last: read before the answers, it would sway the reviewer.
         if not detail.draw(state.workspace, state.chosen, state.comparison, identity, with_cause=False):
-            st.warning("This sample is in both runs, but not in the comparison.", icon=":material/warning:")
+            st.warning(words.NOT_COMPARED, icon=":material/warning:")
             return
         _what_rules_see(state, identity)
     with right:
@@ -239,8 +237,8 @@ def _what_rules_see(state: Review, identity: str) -> None:
             flip[f"{side}_{column}"] = [frame.at[identity, column] if column in frame else None]
     found = find_causes(flip, unit=state.unit).iloc[0]
     if isinstance(found["cause"], str):
-        evidence = f" ({plain(found['cause_evidence'])})" if found["cause_evidence"] else ""
-        st.caption(f"By rule: **{plain(found['cause'])}**{evidence}", help=plain(found["cause_rule"]))
+        evidence = plain(found["cause_evidence"] or "")
+        st.caption(words.by_rule(plain(found["cause"]), evidence), help=plain(found["cause_rule"]))
 
 
 def _navigation(state: Review, shown: pd.DataFrame, identity: str) -> None:
@@ -248,7 +246,7 @@ def _navigation(state: Review, shown: pd.DataFrame, identity: str) -> None:
     place, before, after = _neighbours(state.queue, shown, identity)
     row = st.container(horizontal=True, vertical_alignment="center")
     row.button(
-        "Previous",
+        words.PREVIOUS,
         icon=":material/arrow_back:",
         shortcut="K",
         key="review_previous",
@@ -257,7 +255,7 @@ def _navigation(state: Review, shown: pd.DataFrame, identity: str) -> None:
         args=(before,),
     )
     row.button(
-        "Next",
+        words.NEXT,
         icon=":material/arrow_forward:",
         shortcut="J",
         key="review_next",
@@ -267,7 +265,7 @@ def _navigation(state: Review, shown: pd.DataFrame, identity: str) -> None:
     )
     following = _next_open(state.queue, shown, identity)
     row.button(
-        "Next unreviewed",
+        words.NEXT_UNREVIEWED,
         icon=":material/skip_next:",
         shortcut="N",
         key="review_next_open",
@@ -275,7 +273,7 @@ def _navigation(state: Review, shown: pd.DataFrame, identity: str) -> None:
         on_click=_open,
         args=(following,),
     )
-    where = f"{place + 1:,} of {len(shown):,}" if place is not None else f"not among the {len(shown):,} shown"
+    where = words.place(place + 1, len(shown)) if place is not None else words.not_among(len(shown))
     row.caption(f"{where} · {plain(identity)}")
 
 

@@ -12,16 +12,22 @@ from muscle_core.comparison.verdict import NO_FLOOR, NO_UPDATE, REGRESSION, TOO_
 from muscle_core.figures import quadrant_matrix, rates_chart, score_change_histogram
 from muscle_core.interchange.exports import csv_text
 from muscle_core.store import Workspace
+from muscle_core.ui.chart import chart
 from muscle_core.ui.frame import go, plain, wrapping_columns
 from muscle_core.ui.numbers import SCORE_NAMES, counts, percent, points
 from muscle_core.ui.picks import Picks
+from muscle_core.ui.samples.link import open_samples
+from muscle_core.ui.update_report import words
 
-_QUADRANTS = (
-    ("Q1", "both right", "consistent and right"),
-    ("Q2", "positive flips", "wrong before, right now: the gain of the update"),
-    ("Q3", "both wrong", "an unchanged wrong answer is easier on users than a new one"),
-    ("Q4", "negative flips", "right before, wrong now: what the update broke"),
-)
+_CLICKED = "_report_clicked"  # filters of Samples that a mark stands for
+_OF_RATES = {"nfr": {"quadrant": "Q4"}, "pfr": {"quadrant": "Q2"}}
+
+
+def open_what_was_clicked() -> None:
+    """Open the samples of a mark that was clicked; a callback cannot open another page itself."""
+    filters = st.session_state.pop(_CLICKED, None)
+    if filters is not None:
+        open_samples(filters)
 
 
 def join_warnings(comparison: Comparison) -> None:
@@ -29,7 +35,7 @@ def join_warnings(comparison: Comparison) -> None:
     left_out = comparison.join.reasons(comparison.old_name, comparison.new_name)
     lines = [f"{count:,} {what}" for count, what in left_out if count]
     if lines:
-        st.warning(f"Not in the figures: {plain('; '.join(lines))}.", icon=":material/warning:")
+        st.warning(words.not_in_figures(plain("; ".join(lines))), icon=":material/warning:")
 
 
 def judgement(judged: Judgement, noise: NoiseFloor | None) -> None:
@@ -42,23 +48,10 @@ def judgement(judged: Judgement, noise: NoiseFloor | None) -> None:
         if noise is None:
             return
         if noise.graded_differently:
-            st.warning(
-                f"{noise.graded_differently:,} samples have the same answer in two runs, right in one and wrong in the "
-                "other: the runs were not graded by the same rule, and the floor holds that too.",
-                icon=":material/warning:",
-            )
-        with st.expander("The noise floor, run by run"):
-            st.dataframe(
-                _noise_rows(noise),
-                hide_index=True,
-                height="content",
-                key="report_noise",
-                alt="One row for each ordered pair of runs of one version, with its flips and interval",
-            )
-            st.caption(
-                f"The floor is the mean of these {noise.pairs:,} ordered pairs on the {noise.n:,} samples that all "
-                "runs answered; its interval counts every sample once, since the pairs share their samples."
-            )
+            st.warning(words.graded_differently(noise.graded_differently), icon=":material/warning:")
+        with st.expander(words.NOISE_RUNS):
+            st.dataframe(_noise_rows(noise), hide_index=True, height="content", key="report_noise", alt=words.NOISE_ALT)
+            st.caption(words.floor_basis(noise.pairs, noise.n))
 
 
 _WORD_STYLE: dict[str, tuple[Literal["blue", "red", "green", "orange", "gray"], str]] = {
@@ -72,23 +65,23 @@ _WORD_STYLE: dict[str, tuple[Literal["blue", "red", "green", "orange", "gray"], 
 
 def _noise_rows(noise: NoiseFloor) -> pd.DataFrame:
     if noise.score is not None:
-        name = f"mean loss of {SCORE_NAMES.get(noise.score, noise.score)}"
+        name = words.mean_loss(SCORE_NAMES.get(noise.score, noise.score))
         return pd.DataFrame(
             {
-                "first run": one.first,
-                "second run": one.second,
+                words.FIRST_RUN: one.first,
+                words.SECOND_RUN: one.second,
                 name: f"{one.rate.value:.4f}",
-                "95 % interval": f"{one.rate.low:.4f}–{one.rate.high:.4f}",
+                words.INTERVAL: f"{one.rate.low:.4f}–{one.rate.high:.4f}",
             }
             for one in noise.by_pair
         )
     return pd.DataFrame(
         {
-            "first run": one.first,
-            "second run": one.second,
-            "right, then wrong": f"{round(one.rate.value * noise.n):,} of {noise.n:,}",
-            "share": percent(one.rate.value, 2),
-            "95 % interval": exact_range(one.rate.low, one.rate.high),
+            words.FIRST_RUN: one.first,
+            words.SECOND_RUN: one.second,
+            words.RIGHT_THEN_WRONG: f"{round(one.rate.value * noise.n):,} of {noise.n:,}",
+            words.SHARE: percent(one.rate.value, 2),
+            words.INTERVAL: exact_range(one.rate.low, one.rate.high),
         }
         for one in noise.by_pair
     )
@@ -118,147 +111,167 @@ def flip_figures(comparison: Comparison) -> None:
     change = points(new.value - old.value)
     for column, label, rate, help_text, delta in zip(
         wrapping_columns(4, least=190, key="report_figures"),
-        ("Accuracy, old version", "Accuracy, new version", "Negative flip rate (NFR)", "Positive flip rate (PFR)"),
+        (words.ACCURACY_OLD, words.ACCURACY_NEW, words.NFR, words.PFR),
         (old, new, comparison.nfr, comparison.pfr),
-        (
-            "Share of samples that the old version gets right.",
-            "Share of samples that the new version gets right, and its change, which is PFR minus NFR.",
-            "Right before and wrong now, as a share of all samples (not only of those that were right).",
-            "Wrong before and right now, as a share of all samples.",
-        ),
+        (words.ACCURACY_OLD_HELP, words.ACCURACY_NEW_HELP, words.NFR_HELP, words.PFR_HELP),
         (None, change, None, None),
         strict=True,
     ):
         _figure(column, label, percent(rate.value), counts(rate), help_text, delta)
-    st.subheader("Quadrants", anchor=False)
+
+
+def quadrants(comparison: Comparison, name: str) -> None:
+    """The quadrant matrix and all rates; a click opens the samples.
+
+    Args:
+        comparison: has a right and wrong.
+        name: of the files that are downloaded.
+    """
+    counts_of = comparison.counts
+    assert counts_of is not None
+    st.subheader(words.QUADRANTS_TITLE, anchor=False)
     left, right = wrapping_columns([3, 2], least=300, key="report_quadrants")
+    values = {"Q1": counts_of.q1, "Q2": counts_of.q2, "Q3": counts_of.q3, "Q4": counts_of.q4}
     with left:
-        picked = st.plotly_chart(
+        chart(
             quadrant_matrix(comparison),
             key="report_matrix",
-            on_select="rerun",
-            selection_mode="points",
-            config={"displayModeBar": False},
-            alt="Matrix of the four quadrants with counts: "
-            + ", ".join(f"{key} {what}" for key, what, _ in _QUADRANTS),
+            says=words.MATRIX_SAYS,
+            alt=words.MATRIX_ALT,
+            numbers=lambda: pd.DataFrame(
+                {"quadrant": key, "what": what, "samples": values[key], "of": counts_of.n}
+                for key, what, _ in words.QUADRANTS
+            ),
+            name=f"{name}-quadrants",
+            on_click=lambda clicked: _remember({"quadrant": clicked[0]}),
         )
-        points_picked = picked["selection"]["points"] if picked else []
-        if points_picked:
-            open_quadrant(_key_of(points_picked[0]))
-        st.caption("Click a quadrant to read its samples, or use the buttons.")
     with right:
-        values = {
-            "Q1": comparison.counts.q1,
-            "Q2": comparison.counts.q2,
-            "Q3": comparison.counts.q3,
-            "Q4": comparison.counts.q4,
-        }
-        for key, what, meaning in _QUADRANTS:
+        for key, what, meaning in words.QUADRANTS:
             if st.button(
-                f"{key} · {values[key]:,} {what}",
+                words.quadrant_button(key, values[key], what),
                 key=f"report_open_{key}",
                 help=meaning,
                 width="stretch",
                 type="primary" if key == "Q4" else "secondary",
             ):
-                open_quadrant(key)
-        st.caption(
-            f"Of the both-wrong, {comparison.counts.q3_changed:,} changed their answer and "
-            f"{comparison.counts.q3_same:,} kept it."
-        )
-    with st.expander("All rates with intervals"):
-        st.plotly_chart(
+                open_samples({"quadrant": key})
+        st.caption(words.both_wrong(counts_of.q3_changed, counts_of.q3_same))
+    with st.expander(words.ALL_RATES):
+        chart(
             rates_chart(comparison),
             key="report_rates",
-            config={"displayModeBar": False},
-            alt="Accuracy of both versions and flip rates with 95 % intervals",
+            says=words.RATES_SAYS,
+            alt=words.RATES_ALT,
+            numbers=lambda: pd.DataFrame(
+                {
+                    "rate": key,
+                    "value": one.value,
+                    "low": one.low,
+                    "high": one.high,
+                    "count": one.numerator,
+                    "of": one.denominator,
+                }
+                for key, one in comparison.rates.items()
+            ),
+            name=f"{name}-rates",
+            on_click=lambda clicked: _remember(_of_rate(clicked[0], comparison)),
         )
         st.markdown(_further_rates(comparison))
 
 
-def open_quadrant(quadrant: str) -> None:
-    """Open all samples of a quadrant, without the filters of an earlier visit."""
-    go("samples", {"quadrant": quadrant}, afresh=("search", "page", "sample", "sort"))
+def _remember(filters: dict[str, str]) -> None:
+    st.session_state[_CLICKED] = filters
 
 
-def _key_of(point: dict) -> str:
-    data = point.get("customdata")
-    return str(data[0] if isinstance(data, list | tuple) else data)
+def _of_rate(rate: str, comparison: Comparison) -> dict[str, str]:
+    """Filters of Samples that leave what a rate counts."""
+    if rate == "nfr_mc":
+        return {"wrong": comparison.new_name, "answers": "different"}
+    if rate.startswith("accuracy"):
+        return {"right": comparison.old_name if rate == "accuracy_old" else comparison.new_name}
+    return _OF_RATES[rate]
 
 
 def _further_rates(comparison: Comparison) -> str:
-    rows = [
-        ("NFR_mc", comparison.nfr_mc, "wrong now with another answer than before, of all samples"),
-        ("BTC", comparison.btc, "still right, of those that were right before"),
-        ("BEC", comparison.bec, "wrong before too, of those that are wrong now"),
-        ("Inconsistency", comparison.inconsistency, "another wrong answer than before, of those wrong in both"),
-    ]
-    lines = ["| rate | value | counts | meaning |", "|---|---|---|---|"]
-    lines += [
-        f"| {plain(name)} | {percent(rate.value)} | {counts(rate)} | {meaning} |"
-        for name, rate, meaning in rows
-        if rate
-    ]
+    lines = [f"| {' | '.join(words.RATE_COLUMNS)} |", "|---|---|---|---|"]
+    for name, key, meaning in words.RATES:
+        rate = comparison.rates.get(key)
+        if rate:
+            lines.append(f"| {plain(name)} | {percent(rate.value)} | {counts(rate)} | {meaning} |")
     if comparison.relative_nfr is not None:
-        lines.append(
-            f"| Relative NFR | {comparison.relative_nfr:.2f} | – | 1 means as many flips as two unrelated models of "
-            "these accuracies |"
-        )
+        lines.append(f"| {words.RELATIVE_NFR} | {comparison.relative_nfr:.2f} | – | {words.RELATIVE_NFR_MEANING} |")
     if comparison.mcnemar_p is not None:
-        lines.append(f"| McNemar p | {comparison.mcnemar_p:.2g} | exact, two-sided | test of equal accuracy |")
+        lines.append(
+            f"| {words.MCNEMAR} | {comparison.mcnemar_p:.2g} | {words.MCNEMAR_COUNTS} | {words.MCNEMAR_MEANING} |"
+        )
     return "\n".join(lines)
 
 
-def score_figures(comparison: Comparison, score: str) -> None:
-    """Gain and regression of one continuous score."""
+def score_figures(comparison: Comparison, score: str, name: str) -> None:
+    """Gain and regression of one continuous score; a click on a bar opens its samples.
+
+    Args:
+        comparison: holds the score.
+        score: which.
+        name: of the files that are downloaded.
+    """
     change = comparison.continuous[score]
-    name = SCORE_NAMES.get(score, score)
-    st.subheader(plain(name), anchor=False)
+    label = SCORE_NAMES.get(score, score)
+    shown = plain(label)
+    st.subheader(shown, anchor=False)
     columns = wrapping_columns(4, least=190, key=f"report_score_{score}")
-    interval = f"95 % interval of the change {change.mean_change.low:+.4f} to {change.mean_change.high:+.4f}"
+    moved = change.mean_change
     _figure(
-        columns[0], "Old version", f"{change.mean_old:.4f}", f"mean of {change.n:,}", f"Mean {name} F1, old version."
+        columns[0],
+        words.OLD_VERSION,
+        f"{change.mean_old:.4f}",
+        words.mean_of(change.n),
+        words.mean_score_help(shown, "old"),
     )
     _figure(
         columns[1],
-        "New version",
+        words.NEW_VERSION,
         f"{change.mean_new:.4f}",
-        f"mean of {change.n:,}; {interval}",
-        f"Mean {name} F1, new version.",
-        f"{change.mean_change.value:+.4f}",
+        words.mean_with_change(change.n, moved.low, moved.high),
+        words.mean_score_help(shown, "new"),
+        f"{moved.value:+.4f}",
     )
+    worse, better = change.regression_rate, change.gain_rate
     _figure(
         columns[2],
-        "Regression",
+        words.REGRESSION,
         f"{change.regression.value:.4f}",
-        f"{percent(change.regression_rate.value)} became worse: {counts(change.regression_rate)}",
-        "Mean over all samples of how much a sample became worse (0 where it did not).",
+        words.became_worse(percent(worse.value), counts(worse)),
+        words.REGRESSION_HELP,
     )
     _figure(
         columns[3],
-        "Gain",
+        words.GAIN,
         f"{change.gain.value:.4f}",
-        f"{percent(change.gain_rate.value)} became better: {counts(change.gain_rate)}",
-        "Mean over all samples of how much a sample became better (0 where it did not).",
+        words.became_better(percent(better.value), counts(better)),
+        words.GAIN_HELP,
     )
-    with st.expander(f"Change of {name} sample by sample", expanded=score == "rouge1"):
-        st.plotly_chart(
+    with st.expander(words.score_title(shown), expanded=score == "rouge1"):
+        chart(
             score_change_histogram(comparison, score),
             key=f"report_change_{score}",
-            config={"displayModeBar": False},
-            alt=f"Histogram of the change of {name} from old to new version",
+            says=words.score_says(shown),
+            alt=words.score_alt(label),
+            numbers=lambda: comparison.samples[["sample_id", f"old_{score}", f"new_{score}", f"delta_{score}"]],
+            name=f"{name}-{score}",
+            on_click=lambda clicked: _remember({"change": clicked[0]}),
         )
 
 
-def next_steps(comparison: Comparison) -> None:
+def next_steps() -> None:
     """Where to go from the report."""
     columns = wrapping_columns(3, least=230, key="report_next")
-    if columns[0].button("Read the samples", icon=":material/table_rows:", width="stretch"):
+    if columns[0].button(words.READ_SAMPLES, icon=":material/table_rows:", width="stretch"):
         go("samples")
-    if columns[1].button("Train a compatibility adapter", icon=":material/model_training:", width="stretch"):
+    if columns[1].button(words.REVIEW_FLIPS, icon=":material/rate_review:", width="stretch"):
+        go("review")
+    if columns[2].button(words.TRAIN, icon=":material/model_training:", width="stretch"):
         go("training")
-    if columns[2].button("Compare trained adapters", icon=":material/tune:", width="stretch"):
-        go("masking")
 
 
 def report_page(workspace: Workspace, chosen: Picks) -> str:

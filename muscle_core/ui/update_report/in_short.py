@@ -1,0 +1,191 @@
+"""What broke, in short: its causes, the part that breaks most, and what a compatibility adapter repairs."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from muscle_core.actions.compare import (
+    TrainedVariant,
+    compared_columns_of,
+    predictions_of,
+    require_run,
+    trained_variants,
+)
+from muscle_core.actions.explain import explain, margin_unit, property_name, sample_table, slice_columns
+from muscle_core.comparison import Comparison
+from muscle_core.comparison.repair import Repair, repair_of
+from muscle_core.comparison.slices import slice_table
+from muscle_core.comparison.verdict import SIGNIFICANCE_LEVEL, p_text
+from muscle_core.errors import MuscleError
+from muscle_core.store import EvaluationRun, Workspace
+from muscle_core.store.tables import INTERPOLATION
+from muscle_core.ui import data
+from muscle_core.ui.frame import go, plain, wrapping_columns
+from muscle_core.ui.numbers import SCORE_NAMES, percent
+from muscle_core.ui.picks import Picks
+from muscle_core.ui.samples.link import open_samples
+from muscle_core.ui.update_report import words
+
+MOST_CAUSES = 3
+MINIMUM_SLICE = 30
+AT_ONCE = 50_000  # samples; with more, slices are looked for when asked
+USUAL_STRATEGY = "token_correctness"
+_LOOKED = "report_look_for_slices"
+
+
+def show(workspace: Workspace, chosen: Picks, comparison: Comparison) -> None:
+    """Draw the three panels, of which each says where to read on."""
+    st.subheader(words.SHORT_TITLE, anchor=False)
+    flips = comparison.counts is not None
+    columns = wrapping_columns(3 if flips else 2, least=260, key="report_short")
+    panels = (_causes, _slice, _adapter) if flips else (_slice, _adapter)
+    for number, (column, panel) in enumerate(zip(columns, panels, strict=True)):
+        with column.container(border=True, height="stretch", key=f"report_short_{number}"):
+            try:
+                panel(workspace, chosen, comparison)
+            except (MuscleError, OSError) as error:  # the figures above hold without it
+                st.warning(plain(str(error)), icon=":material/warning:")
+
+
+def _causes(workspace: Workspace, chosen: Picks, comparison: Comparison) -> None:
+    st.markdown(f"**{words.CAUSES}**")
+    assert comparison.counts is not None
+    total = comparison.counts.q4
+    if not total:
+        st.markdown(words.NO_FLIPS)
+        return
+    found = data.causes(workspace, chosen.old, chosen.new, chosen.dataset, chosen.split)["cause"].value_counts()
+    if found.empty:
+        st.markdown(words.NO_CAUSES)
+        return
+    for place, (cause, samples) in enumerate(found.head(MOST_CAUSES).items()):
+        if st.button(
+            plain(words.cause_button(str(cause), int(samples), total)),
+            key=f"report_cause_{place}",
+            help=words.CAUSE_HELP,
+            width="stretch",
+        ):
+            open_samples({"quadrant": "Q4", "cause": str(cause)})
+    rest = found.iloc[MOST_CAUSES:]
+    if len(rest):
+        st.caption(words.more_causes(len(rest), int(rest.sum()), total))
+
+
+def _slice(workspace: Workspace, chosen: Picks, comparison: Comparison) -> None:
+    st.markdown(f"**{words.WHERE}**")
+    if comparison.n > AT_ONCE and not st.session_state.get(_LOOKED):
+        st.caption(words.many_samples(comparison.n))
+        st.button(words.LOOK_FOR_SLICES, icon=":material/search:", width="stretch", on_click=_look_for_slices)
+        return
+    pair = (chosen.old, chosen.new)
+    runs = [require_run(workspace, one, chosen.dataset, chosen.split) for one in pair]
+    table = _slices(str(workspace.home), (runs[0].id, runs[1].id), workspace, chosen, runs, comparison)
+    if not table.attrs["tested"]:
+        st.markdown(words.NO_SLICES)
+        return
+    clear = table[table["p_adjusted"] < SIGNIFICANCE_LEVEL]
+    if clear.empty:
+        st.markdown(words.no_slice(table.attrs["tested"], MINIMUM_SLICE))
+        return
+    row = clear.sort_values(["p_adjusted", "p", "slice"], kind="stable").iloc[0]
+    st.markdown(_slice_text(row, comparison, table.attrs["tested"]))
+    where = {"slice": f"{row['column']}={row['value']}"}
+    by_flips = comparison.counts is not None
+    if st.button(
+        words.OPEN_SLICE if by_flips else words.OPEN_SLICE_SAMPLES,
+        icon=":material/table_rows:",
+        key="report_open_slice",
+        width="stretch",
+    ):
+        open_samples({**({"quadrant": "Q4"} if by_flips else {}), **where})
+
+
+def _look_for_slices() -> None:
+    st.session_state[_LOOKED] = True
+
+
+def _slice_text(row: pd.Series, comparison: Comparison, tested: int) -> str:
+    name = plain(f"{property_name(row['column'])}: {row['value']}")
+    p = p_text(row["p_adjusted"])
+    if "nfr" in row:
+        rate = (
+            f"{percent(row['nfr'])} ({int(row['negative_flips']):,} of {int(row['n']):,}; 95 % interval "
+            f"{row['nfr_low'] * 100:.1f}–{row['nfr_high'] * 100:.1f} %)"
+        )
+        rest = f"{percent(row['rest_nfr'])} of {int(row['rest_n']):,}"
+        return words.slice_breaks(name, rate, rest, p, tested)
+    loss = (
+        f"{row['regression']:.4f} ({int(row['n']):,} samples; 95 % interval {row['regression_low']:.4f}–"
+        f"{row['regression_high']:.4f})"
+    )
+    score = SCORE_NAMES.get(str(comparison.score), str(comparison.score))
+    rest = f"{row['rest_regression']:.4f} ({int(row['rest_n']):,})"
+    return words.slice_loses(name, plain(score), loss, rest, p, tested)
+
+
+@st.cache_resource(max_entries=16, show_spinner=words.LOOKING_FOR_SLICES)
+def _slices(
+    home: str,
+    runs: tuple[str, str],
+    _workspace: Workspace,
+    _chosen: Picks,
+    _runs: list[EvaluationRun],
+    _comparison: Comparison,
+) -> pd.DataFrame:
+    """Every slice by one property; topics are left out, which take longest to find."""
+    old, new = (predictions_of(_workspace, run) for run in _runs)
+    table = sample_table(_workspace, _chosen.dataset, _chosen.split)
+    frame = explain(_comparison, old, new, table, unit=margin_unit(_runs))
+    columns = slice_columns(frame, _chosen.dataset.task_kind)
+    score = _comparison.score if _comparison.counts is None else None
+    return slice_table(frame, columns, minimum=MINIMUM_SLICE, score=score)
+
+
+def _adapter(workspace: Workspace, chosen: Picks, comparison: Comparison) -> None:
+    st.markdown(f"**{words.ADAPTER}**")
+    found = trained_variants(workspace, chosen.old, chosen.new, chosen.dataset, chosen.split)
+    trained = [one for one in found if one.training.kind != INTERPOLATION]
+    evaluated = [one for one in trained if one.run is not None]
+    if not trained:
+        st.markdown(words.NO_ADAPTER)
+        if st.button(words.TRAIN, icon=":material/model_training:", key="report_train", width="stretch"):
+            go("training")
+        return
+    if not evaluated:
+        st.markdown(words.ADAPTER_NOT_EVALUATED)
+    elif comparison.counts is None:
+        st.markdown(words.adapters_trained(len(evaluated)))
+    else:
+        _effect(workspace, chosen, comparison, evaluated)
+    if st.button(words.SEE_MASKING, icon=":material/tune:", key="report_masking", width="stretch"):
+        go("masking")
+
+
+def _effect(workspace: Workspace, chosen: Picks, comparison: Comparison, evaluated: list[TrainedVariant]) -> None:
+    usual = [one for one in evaluated if one.training.strategy == USUAL_STRATEGY]
+    one = (usual or evaluated)[0]
+    assert one.run is not None
+    runs = [require_run(workspace, version, chosen.dataset, chosen.split) for version in (chosen.old, chosen.new)]
+    ids = (*(run.id for run in runs), one.run.id)
+    effect = _repair(str(workspace.home), ids, workspace, one.run, comparison)
+    name = plain(one.version.name)
+    repaired = f"{effect.repaired:,} of {effect.flips:,}"
+    st.markdown(words.adapter_line(name, repaired, f"{effect.broken:,} of {effect.both_right:,}"))
+    st.caption(words.adapter_of(len(evaluated)))
+    picks = {"compat": one.version.name}
+    for count, text, key, filters in (
+        (effect.repaired, words.open_repaired, "report_repaired", {"quadrant": "Q4", "right": one.version.name}),
+        (effect.broken, words.open_broken, "report_broken", {"quadrant": "Q1", "wrong": one.version.name}),
+    ):
+        if count and st.button(text(count), icon=":material/table_rows:", key=key, width="stretch"):
+            open_samples(filters, picks)
+
+
+@st.cache_resource(max_entries=16, show_spinner=words.READING_ADAPTER)
+def _repair(
+    home: str, runs: tuple[str, ...], _workspace: Workspace, _run: EvaluationRun, _comparison: Comparison
+) -> Repair:
+    answers = compared_columns_of(_workspace, _run)
+    correct = pd.Series(answers["correct"].to_pandas().to_numpy(), index=answers["sample_id"].to_pylist())
+    return repair_of(_comparison, correct)
