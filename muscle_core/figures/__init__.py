@@ -7,12 +7,14 @@ from muscle_core.figures.choices import choice_bars
 from muscle_core.figures.quadrant_matrix import quadrant_matrix
 from muscle_core.figures.rates_chart import rates_chart
 from muscle_core.figures.score_change import score_change_histogram
-from muscle_core.figures.strategies import strategy_chart
+from muscle_core.figures.strategies import limits_of, outside, strategy_chart
 from muscle_core.figures.training import training_curves
 
 __all__ = [
     "alignment_chart",
     "choice_bars",
+    "limits_of",
+    "outside",
     "quadrant_matrix",
     "rates_chart",
     "score_change_histogram",

@@ -11,10 +11,12 @@ import pytest
 UI = Path(__file__).resolve().parents[2] / "muscle_core" / "ui"
 PAGES = UI.parents[1] / "pages"
 # Modules whose texts are still in the code; the list only gets shorter.
+DONE = {"masking", "training", "wrapped_table"}  # folders and modules
 NOT_YET = {
     str(path.relative_to(UI.parents[1]))
     for path in [*UI.rglob("*.py"), *PAGES.glob("*.py")]
     if path.name not in ("words.py", "chart.py", "link.py", "url.py", "__init__.py")
+    and not DONE & {path.parent.name, path.stem}
 }
 _TWO_WORDS = re.compile(r"[A-Za-z]{2,}[,:;]? [a-z]{2,}")
 _CODE = re.compile(r"^\s*[<>]|[{};]\s*$|\bst-key-|^[-a-z]+:[^ ]|data-testid")
