@@ -10,7 +10,7 @@ from muscle_core.actions.compare import evaluated_ensemble, trained_variants
 from muscle_core.ui import picks, token_strip
 from muscle_core.ui.empty import offer_demo
 from muscle_core.ui.frame import errors_shown, go, plain, workspace
-from muscle_core.ui.masking import ablation, strategies
+from muscle_core.ui.masking import ablation, published, references, strategies, words
 
 with errors_shown():
     home = workspace()
@@ -21,25 +21,25 @@ with errors_shown():
     pair = (home, chosen.old, chosen.new, chosen.dataset, chosen.split)
     variants, ensemble = trained_variants(*pair), evaluated_ensemble(*pair)
 
-table, tokens, panel = (st.container() for _ in range(3))  # what appears in the table must not move the live panel
+# What appears in the table must not move the live panels.
+table, tokens, live, mixing, paper = (st.container() for _ in range(5))
 with table:
     st.markdown(
-        f"What each masking strategy makes of the update {plain(chosen.old.name)} → {plain(chosen.new.name)} on "
-        f"{plain(chosen.dataset.name)} ({plain(chosen.split)})."
+        words.intro(plain(chosen.old.name), plain(chosen.new.name), plain(chosen.dataset.name), plain(chosen.split))
     )
     strategies.explain()
     if not variants:
-        st.info(
-            "No compatibility adapter has been trained for this pair on this dataset yet. Train one; it takes about "
-            "two minutes on the demo.",
-            icon=":material/info:",
-        )
-        if st.button("Train a compatibility adapter", type="primary", icon=":material/model_training:"):
+        st.info(words.NOTHING_TRAINED, icon=":material/info:")
+        if st.button(words.TRAIN, type="primary", icon=":material/model_training:"):
             go("training")
     if variants or ensemble:
         with errors_shown():
-            strategies.show(home, chosen, variants)
+            strategies.show(home, chosen, variants, ensemble)
 with tokens, errors_shown():
     token_strip.show_all_strategies(home, chosen)
-with panel:
+with live:
     ablation.show(home, chosen)
+with mixing:
+    references.show(home, chosen, variants)
+with paper:
+    published.show()

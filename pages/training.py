@@ -9,7 +9,7 @@ import streamlit as st
 from muscle_core.ui import picks
 from muscle_core.ui.empty import offer_demo
 from muscle_core.ui.frame import errors_shown, workspace
-from muscle_core.ui.training import form, jobs
+from muscle_core.ui.training import before, differences, form, jobs
 
 with errors_shown():
     home = workspace()
@@ -17,8 +17,14 @@ with errors_shown():
     if chosen is None:
         offer_demo(home)
         st.stop()
-    top, work = st.container(), st.container()  # what changes in the form must not move the live panel
+    # What changes in the form must not move the live panel.
+    top, work, comparison = st.container(), st.container(), st.container()
     with top:
-        form.show(home, chosen)
+        request = form.show(home, chosen)
+        if request is not None:
+            before.show(home, request)
+            before.show_elsewhere(request)
     with work:
         jobs.show(home)
+    with comparison:
+        differences.show(home, chosen)

@@ -43,7 +43,7 @@ class Outcome(NamedTuple):
 
     Attributes:
         summary: facts of the training by name of `SUMMARY`; None where they are not known.
-        figures: `accuracy`, `nfr` and `nfr_mc`, or `mean_score` and `regression`; empty where it was not evaluated.
+        figures: `accuracy`, `nfr` and `nfr_mc`, `mean_change` and `regression`; empty where it was not evaluated.
         score: name of the score, or None.
         n: samples compared.
     """

@@ -305,6 +305,23 @@ def _evaluation(
 
     With early stopping, so is the student at every look at the validation split.
     """
+    looks = config.steps // config.validation_every if config.validation_every else 0
+    rows = dataset.splits[split] + looks * dataset.splits.get(VALIDATION_SPLIT, 0)
+    return evaluation_time(workspace, versions, dataset, split, rows)
+
+
+def evaluation_time(
+    workspace: Workspace, versions: Sequence[ModelVersion], dataset: Dataset, split: str, rows: int
+) -> Part:
+    """Seconds of asking a version some samples, by what the newest runs of some versions on a split took.
+
+    Args:
+        workspace: where the runs are.
+        versions: of about the same speed.
+        dataset: dataset.
+        split: split of the runs.
+        rows: samples to be asked.
+    """
     values = []
     for version in versions:
         run = latest_run(workspace, version, dataset, split)
@@ -313,8 +330,6 @@ def _evaluation(
         seconds = read_predictions(workspace.local(run.path), ["latency_seconds"])["latency_seconds"].dropna()
         if len(seconds):
             values.append(float(seconds.mean()))
-    looks = config.steps // config.validation_every if config.validation_every else 0
-    rows = dataset.splits[split] + looks * dataset.splits.get(VALIDATION_SPLIT, 0)
     return spread(values, EVALUATED, rows) if values else Part(None, None, None, UNKNOWN)
 
 

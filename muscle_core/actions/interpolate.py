@@ -23,6 +23,7 @@ from muscle_core.store import (
     TrainingRun,
     Workspace,
     check_name,
+    check_split,
     get_dataset,
     get_version,
     made_by,
@@ -73,13 +74,7 @@ def interpolate_versions(
     known = _known(workspace, options, old, new, dataset)
     if known is not None:
         return known
-    for part in (first, second):
-        require_weights(part)
-        check_one_tokenizer(new, part)
-        if part.adapter is None:
-            raise ModelError(f"{part.name!r} is a plain base without an adapter, so there is nothing to interpolate.")
-    if first.id == second.id:
-        raise ModelError(f"both adapters are of the same version, {first.name!r}; choose two.")
+    _check_parts(new, first, second)
     if name is not None:
         check_new_version(workspace, name, "compat", None)
     wanted = check_name(name or f"{new.name}-interpolation-{share:g}", "model version")
@@ -145,6 +140,7 @@ def sweep(
     split: str = "test",
     other_base: bool = False,
     report: Callable[[str, int, int], None] = lambda name, done, total: None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> list[tuple[ModelVersion, EvaluationRun]]:
     """Make and evaluate mixes of two adapters; what was made or evaluated before is not repeated.
 
@@ -159,23 +155,16 @@ def sweep(
         split: split to evaluate them on; neither adapter was trained on it.
         other_base: see `interpolate_versions`.
         report: called with a version's name, samples done and samples in all.
+        should_stop: asked after every shard of an evaluation.
 
     Returns:
         Each mix with its evaluation, in the order of the shares.
 
     Raises:
         StoreError, ConfigError, ModelError: as `interpolate_versions` and `evaluate`.
+        Cancelled: `should_stop` said so; mixes and answers so far are kept.
     """
-    from muscle_core.compat.interpolation import check_share
-
-    if not shares:
-        raise ConfigError("name at least one share of the second adapter, from 0 to 1.")
-    for share in shares:
-        check_share(share)
-    dataset = get_dataset(workspace, dataset_name)
-    parts = [get_version(workspace, name) for name in (first_name, second_name)]
-    for trained_on in _training_splits(workspace, parts, dataset):
-        check_held_out(dataset, trained_on, split)
+    check_mixes(workspace, old_name, new_name, dataset_name, first_name, second_name, shares, split=split)
     found = []
     for share in dict.fromkeys(shares):
         version = interpolate_versions(
@@ -187,9 +176,53 @@ def sweep(
             dataset_name,
             split=split,
             report=lambda done, total, name=version.name: report(name, done, total),  # type: ignore[misc]
+            should_stop=should_stop,
         )
         found.append((version, run))
     return found
+
+
+def check_mixes(
+    workspace: Workspace,
+    old_name: str,
+    new_name: str,
+    dataset_name: str,
+    first_name: str,
+    second_name: str,
+    shares: Sequence[float],
+    *,
+    split: str,
+) -> None:
+    """All of a sweep that can be checked without reading an adapter; for the arguments see `sweep`.
+
+    Raises:
+        StoreError: no such version, dataset or split.
+        ConfigError: an unusable share, or a split that an adapter was trained on.
+        ModelError: a version without weights or adapter, one version twice, or different tokenizers.
+    """
+    from muscle_core.compat.interpolation import check_share
+
+    if not shares:
+        raise ConfigError("name at least one share of the second adapter, from 0 to 1.")
+    for share in shares:
+        check_share(share)
+    _, new = check_pair(workspace, old_name, new_name)
+    dataset = get_dataset(workspace, dataset_name)
+    check_split(dataset, split)
+    parts = [get_version(workspace, name) for name in (first_name, second_name)]
+    _check_parts(new, *parts)
+    for trained_on in _training_splits(workspace, parts, dataset):
+        check_held_out(dataset, trained_on, split)
+
+
+def _check_parts(new: ModelVersion, first: ModelVersion, second: ModelVersion) -> None:
+    for part in (first, second):
+        require_weights(part)
+        check_one_tokenizer(new, part)
+        if part.adapter is None:
+            raise ModelError(f"{part.name!r} is a plain base without an adapter, so there is nothing to interpolate.")
+    if first.id == second.id:
+        raise ModelError(f"both adapters are of the same version, {first.name!r}; choose two.")
 
 
 def _known(

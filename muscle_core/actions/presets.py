@@ -31,11 +31,13 @@ class Fitted(NamedTuple):
     """Options of a preset as far as they can work for two versions and a dataset.
 
     Attributes:
+        preset: the preset that they are those of; "scratch" for the paper's where it cannot start from an adapter.
         config: the options.
         from_scratch: the version it would start from has no adapter, so that it starts from a fresh one.
         without_validation: the dataset has no validation split, so that it does not stop early.
     """
 
+    preset: str
     config: CompatConfig
     from_scratch: bool
     without_validation: bool
@@ -86,9 +88,11 @@ def fitted_preset(name: str, old: ModelVersion, new: ModelVersion, dataset: Data
     config = compat_preset(name)
     source = {"old": old, "new": new}.get(config.initialisation)
     bare = source is not None and source.adapter is None
-    if bare:
+    if bare and _FORMER_NAMES.get(name, name) == "paper":
+        name, config = "scratch", compat_preset("scratch")
+    elif bare:
         config = replace(config, initialisation="scratch")
     blind = config.validation_every > 0 and validation not in dataset.splits
     if blind:
         config = replace(config, validation_every=0)
-    return Fitted(config, bare, blind)
+    return Fitted(_FORMER_NAMES.get(name, name), config, bare, blind)

@@ -19,6 +19,7 @@ from muscle_core.paths import system_text
 from muscle_core.store import LOG, Job, Workspace
 
 _RETRY_SECONDS = 1.0
+_LINE_SECONDS = 3.0  # between two lines of the log about the steps
 
 
 class _Stages:
@@ -31,6 +32,26 @@ class _Stages:
     def __call__(self, stage: str, done: int, total: int) -> None:
         found = self._found.setdefault(stage, done)
         self._process.write(stage, done, total, saved=done > found)
+
+
+class _StepLines:
+    """Writes a line about the steps into the log now and then, and about the first and the last one."""
+
+    def __init__(self) -> None:
+        self._last = -_LINE_SECONDS
+
+    def __call__(self, step: dict[str, float]) -> None:
+        moment = time.monotonic()
+        if moment - self._last < _LINE_SECONDS and step["step"] < step["steps"]:
+            return
+        self._last = moment
+        share = step["old_share"]
+        aligned = "" if share != share else f", {share:.1%} of tokens follow old"
+        print(
+            f"{time.strftime('%H:%M:%S')} step {step['step']:,.0f} of {step['steps']:,.0f}: loss {step['loss']:.4f}"
+            f"{aligned}, {step['tokens_per_second']:,.0f} tokens/s",
+            flush=True,
+        )
 
 
 def _evaluate(workspace: Workspace, job: Job, process: JobProcess) -> dict[str, Any]:
@@ -65,6 +86,7 @@ def _train_compat(workspace: Workspace, job: Job, process: JobProcess) -> dict[s
 
         fit = RayTraining(payload["ray_workers"])
     config = CompatConfig.from_dict(payload["options"])
+    told = _StepLines()
     begun: dict[str, float] = {}  # where this process took up the training, for the time that is left
 
     def report(step: dict[str, float]) -> None:
@@ -72,6 +94,7 @@ def _train_compat(workspace: Workspace, job: Job, process: JobProcess) -> dict[s
             begun.update(since_step=step["step"], since=time.time())
         done = int(step["step"])
         saved = config.checkpoint_every > 0 and done % config.checkpoint_every == 0
+        told(step)
         process.write("training", done, int(step["steps"]), saved=saved, loss=step["loss"], **begun)
 
     process.write("loading models", 0, 1)
@@ -108,6 +131,53 @@ def _compare_ablation(workspace: Workspace, job: Job, process: JobProcess) -> di
     return {"old": old, "new": new, "dataset": dataset, "split": plan.test_split, "table": rows}
 
 
+def _interpolate(workspace: Workspace, job: Job, process: JobProcess) -> dict[str, Any]:
+    from muscle_core.actions.interpolate import sweep
+
+    payload, stages = job.payload, _Stages(process)
+    process.write("mixing", 0, 1)
+    found = sweep(
+        workspace,
+        payload["old"],
+        payload["new"],
+        payload["dataset"],
+        payload["first"],
+        payload["second"],
+        shares=payload["shares"],
+        split=payload["split"],
+        other_base=payload["other_base"],
+        report=lambda name, done, total: stages(f"evaluating {name}", done, total),
+        should_stop=process.should_stop,
+    )
+    return {
+        **_picks(payload),
+        "versions": [version.name for version, _ in found],
+        "runs": [run.id for _, run in found],
+    }
+
+
+def _ensemble(workspace: Workspace, job: Job, process: JobProcess) -> dict[str, Any]:
+    from muscle_core.actions.compare import evaluated_ensemble, version_pair
+    from muscle_core.actions.ensemble import evaluate_ensemble
+
+    payload = job.payload
+    run = evaluate_ensemble(
+        workspace,
+        payload["old"],
+        payload["new"],
+        payload["dataset"],
+        split=payload["split"],
+        report=partial(_Stages(process), "evaluating both versions"),
+        should_stop=process.should_stop,
+    )
+    found = evaluated_ensemble(workspace, *version_pair(workspace, *list(_picks(payload).values())))
+    return {**_picks(payload), "versions": [found.version.name] if found else [], "runs": [run.id]}
+
+
+def _picks(payload: dict[str, Any]) -> dict[str, str]:
+    return {key: payload[key] for key in ("old", "new", "dataset", "split")}
+
+
 def _load_demo(workspace: Workspace, job: Job, process: JobProcess) -> dict[str, Any]:
     from muscle_core.actions.demo import load_demo
 
@@ -138,6 +208,8 @@ _RUNNERS: dict[str, Callable[[Workspace, Job, JobProcess], dict[str, Any]]] = {
     "evaluate": _evaluate,
     "train_compat": _train_compat,
     "compare_ablation": _compare_ablation,
+    "interpolate": _interpolate,
+    "ensemble": _ensemble,
     "load_demo": _load_demo,
     "view_tokens": _view_tokens,
 }

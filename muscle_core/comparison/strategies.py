@@ -35,8 +35,8 @@ def compare_strategies(
     """Return one row a version: the plain new one first, then each variant.
 
     A column that holds a rate or a mean `x` comes with `x_low` and `x_high`, a rate also with `x_numerator`
-    and `x_denominator`. Levels (`accuracy`, `nfr`, `nfr_mc`, `regression`, `gain`, `mean_change`) are
-    measured against the old version on all samples of that pair. Changes (`nfr_change`, `accuracy_change`,
+    and `x_denominator`. Levels (`accuracy`, `nfr`, `nfr_mc`, `mean_score`, `regression`, `gain`, `mean_change`)
+    are measured against the old version on all samples of that pair. Changes (`nfr_change`, `accuracy_change`,
     `regression_change`, with `_low`, `_high` and, for rates, `_p`) are variant minus plain new, paired, on
     the `paired_n` samples all three tables hold; `nfr_relative_change` and `regression_relative_change`
     divide them by the level of the plain new version on these samples, and are nan if that is 0. `_p_adjusted`
@@ -69,7 +69,7 @@ def compare_strategies(
     rows = []
     for name, comparison in comparisons.items():
         row: Row = {"strategy": name, "is_plain_new": name == new_name, "n": comparison.n}
-        row |= _levels(comparison)
+        row |= _levels(comparison, seed)
         row |= _changes(comparison, plain, seed)
         rows.append(row)
     return _with_adjusted_p(pd.DataFrame(rows))
@@ -218,8 +218,9 @@ def _pooled_scores(before: pd.DataFrame, after: Sequence[pd.DataFrame], score: s
     row: Row = {}
     for (name, values), interval in zip(figures.items(), bootstrap_means(columns, seed=seed), strict=True):
         row |= _interval_cells(name, interval) | _spread_cells(name, values.mean(axis=0))
-    means = np.array([frame[f"new_{score}"].mean() for frame in after])
-    row |= {"mean_score": float(means.mean()), **_spread_cells("mean_score", means)}
+    scores = np.column_stack([frame[f"new_{score}"] for frame in after])
+    row |= _interval_cells("mean_score", bootstrap_means(scores.mean(axis=1)[:, None], seed=seed)[0])
+    row |= _spread_cells("mean_score", scores.mean(axis=0))
     row["regression_relative_change"] = _ratio(row["regression_change"], float(lost_before.mean()))
     return row
 
@@ -228,7 +229,7 @@ def _spread_cells(name: str, by_seed: np.ndarray) -> Row:
     return {f"{name}_min": float(by_seed.min()), f"{name}_max": float(by_seed.max())}
 
 
-def _levels(comparison: Comparison) -> Row:
+def _levels(comparison: Comparison, seed: int) -> Row:
     row: Row = {}
     if comparison.counts is not None:
         for name, rate in (
@@ -240,7 +241,9 @@ def _levels(comparison: Comparison) -> Row:
             row |= _rate_cells(name, rate)
     if comparison.score is not None:
         change = comparison.continuous[comparison.score]
-        row |= {"score": comparison.score, "mean_score": change.mean_new}
+        row["score"] = comparison.score
+        scores = comparison.samples[f"new_{comparison.score}"].to_numpy(dtype=float)[:, None]
+        row |= _interval_cells("mean_score", bootstrap_means(scores, seed=seed)[0])
         row |= _interval_cells("regression", change.regression)
         row |= _interval_cells("gain", change.gain)
         row |= _interval_cells("mean_change", change.mean_change)

@@ -92,6 +92,48 @@ def readable_over_seeds(
     return pd.DataFrame(rows)
 
 
+def compact_strategies(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return what decides between strategies, in few columns of two lines each: figure, and 95 % interval.
+
+    Args:
+        frame: result of `muscle_core.actions.compare.compare_trained` or
+            `muscle_core.actions.over_seeds.compare_over_seeds`, both with the name of each row in `label`.
+
+    Returns:
+        Text; lines of a cell are separated by a line feed, units stand in the names of the columns.
+    """
+    rows = []
+    for row in frame.to_dict("records"):
+        plain = bool(row["is_plain_new"])
+        name = f"{row['label']}\nplain new version" if plain else str(row["label"])
+        if row.get("seed_list"):
+            name += f"\nseed{'s' if row['seeds'] > 1 else ''} {row['seed_list']}"
+        cells = {"strategy": name}
+        if is_known(row.get("accuracy")):
+            cells |= {
+                "NFR, %": _two_lines(row, "nfr", 100, ".1f"),
+                "change": _DASH if plain else _two_lines(row, "nfr_change", 100, "+.1f"),
+                "accuracy, %": _two_lines(row, "accuracy", 100, ".1f"),
+                "change ": _DASH if plain else _two_lines(row, "accuracy_change", 100, "+.1f"),
+            }
+        elif is_known(row.get("regression")):
+            cells |= {
+                "regression": _two_lines(row, "regression", 1, ".3f"),
+                "change": _DASH if plain else _two_lines(row, "regression_change", 1, "+.3f"),
+                f"mean {row['score']}": _two_lines(row, "mean_score", 1, ".3f"),
+                "change ": _DASH if plain else _two_lines(row, "score_change", 1, "+.3f"),
+            }
+        rows.append(cells)
+    return pd.DataFrame(rows).fillna(_DASH)
+
+
+def _two_lines(row: _Row, name: str, scale: int, digits: str) -> str:
+    value, low, high = (row.get(f"{name}{end}", math.nan) * scale for end in ("", "_low", "_high"))
+    if not math.isfinite(value):
+        return _DASH
+    return f"{value:{digits}}\n{low:{digits}} to {high:{digits}}"
+
+
 def is_known(value: Any) -> TypeGuard[float]:
     """Whether a cell of a table holds a finite number."""
     return isinstance(value, int | float) and math.isfinite(value)

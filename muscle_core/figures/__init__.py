@@ -12,7 +12,7 @@ from muscle_core.figures.rates_chart import rates_chart
 from muscle_core.figures.score_change import score_change_histogram
 from muscle_core.figures.score_scatter import drawn_points, score_scatter
 from muscle_core.figures.slices import slice_chart
-from muscle_core.figures.strategies import strategy_chart
+from muscle_core.figures.strategies import limits_of, outside, strategy_chart
 from muscle_core.figures.training import training_curves
 
 __all__ = [
@@ -23,6 +23,8 @@ __all__ = [
     "choice_bars",
     "drawn_points",
     "flow_chart",
+    "limits_of",
+    "outside",
     "quadrant_matrix",
     "rates_chart",
     "score_change_histogram",

@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from muscle_core.comparison.pareto import measures_of
 from muscle_core.errors import DataError
 from muscle_core.figures import palette
-from muscle_core.figures.text import percent, safe, version_label
+from muscle_core.figures.text import SCORE_NAMES, percent, safe, version_label
 
 _SYMBOLS = ("square", "diamond", "cross", "triangle-up", "triangle-down", "pentagon", "hexagram", "x")
 _PLAIN_SYMBOL = "star"
+_DASHES = ("dash", "dot", "dashdot", "longdash")
 _MOST_ENTRIES = 10  # of the legend; with more rows it names each family once, and the hover text tells them apart
 
 
-def strategy_chart(frame: pd.DataFrame) -> go.Figure:
+def strategy_chart(
+    frame: pd.DataFrame,
+    lines: Mapping[str, pd.DataFrame] | None = None,
+    optimal: pd.DataFrame | None = None,
+    limits: tuple[tuple[float, float], tuple[float, float]] | None = None,
+) -> go.Figure:
     """Return NFR against accuracy for each strategy, with intervals; low and to the right is best.
 
-    Without accuracy in the frame (scores only) it is mean regression against mean change of the score.
+    Without accuracy in the frame (scores only) it is mean regression against the mean score.
 
     Args:
         frame: result of `compare_strategies`; a column `family` gives rows of one strategy its colour.
+        lines: by name, points of mixes of two adapters that are connected, in their order; column `alpha` is written
+            beside each.
+        optimal: rows that are ringed; columns as of the frame.
+        limits: of the axes, across and up; see `limits_of`.
 
     Raises:
         DataError: if the frame holds no row or none of the needed columns.
     """
     if frame.empty or "strategy" not in frame.columns:
         raise DataError("there is no strategy to show; evaluate the plain new version and a variant first")
-    flips = "nfr" in frame.columns and bool(frame["nfr"].notna().any())
-    across, up = ("accuracy", "nfr") if flips else ("mean_change", "regression")
-    if across not in frame.columns or up not in frame.columns:
-        raise DataError(f"the strategies have neither accuracy and nfr nor {across} and {up}; compare them again")
+    across, up = measures_of(frame)
+    flips = up == "nfr"
     figure = go.Figure()
     variants = 0
     crowded = "family" in frame and len(frame) > _MOST_ENTRIES
@@ -72,14 +82,78 @@ def strategy_chart(frame: pd.DataFrame) -> go.Figure:
         if plain:
             figure.add_hline(y=row[up], line={"dash": "dot", "color": palette.LINE, "width": 1})
             figure.add_vline(x=row[across], line={"dash": "dot", "color": palette.LINE, "width": 1})
+    for number, (name, points) in enumerate((lines or {}).items()):
+        _add_line(figure, name, points, (across, up), number, flips)
+    if optimal is not None and len(optimal):
+        figure.add_trace(
+            go.Scatter(
+                x=optimal[across].to_numpy(dtype=float),
+                y=optimal[up].to_numpy(dtype=float),
+                mode="markers",
+                name="ringed: Pareto-optimal",
+                hoverinfo="skip",
+                marker={"symbol": "circle-open", "size": 26, "color": palette.LINE, "line": {"width": 2}},
+            )
+        )
     n = _sizes(frame)
     if flips:
         figure.update_xaxes(title=f"accuracy ({n}) – more is better", tickformat=".1%")
         figure.update_yaxes(title="negative flip rate – less is better", tickformat=".1%", rangemode="tozero")
     else:
-        figure.update_xaxes(title=f"mean change of the score ({n}) – more is better")
+        score = str(frame["score"].dropna().iloc[0]) if "score" in frame and frame["score"].notna().any() else "score"
+        figure.update_xaxes(title=f"mean {SCORE_NAMES.get(score, safe(score))} ({n}) – more is better")
         figure.update_yaxes(title="mean regression – less is better", rangemode="tozero")
-    return palette.style(figure, 460, legend={"orientation": "h", "y": -0.25, "yanchor": "top", "x": 0})
+    if limits is not None:
+        figure.update_xaxes(range=limits[0])
+        figure.update_yaxes(range=limits[1], rangemode="normal")
+    height = 460 if len(figure.data) <= _MOST_ENTRIES else 580  # the legend takes it
+    return palette.style(figure, height, legend={"orientation": "h", "y": -0.25, "yanchor": "top", "x": 0})
+
+
+def limits_of(frame: pd.DataFrame) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Limits of the axes around points and their intervals, with some room; flips and regression begin at 0.
+
+    Args:
+        frame: as of `strategy_chart`, without what may lie outside.
+    """
+    across, up = measures_of(frame)
+    left = float(frame[[across, f"{across}_low"]].min(axis=1).min())
+    right = float(frame[[across, f"{across}_high"]].max(axis=1).max())
+    top = float(frame[[up, f"{up}_high"]].max(axis=1).max())
+    room = 0.05 * max(right - left, 1e-9)
+    return (left - room, right + room), (-0.04 * top, 1.1 * top or 1.0)
+
+
+def outside(points: pd.DataFrame, limits: tuple[tuple[float, float], tuple[float, float]]) -> int:
+    """How many points lie outside of the axes."""
+    across, up = (points[name] for name in measures_of(points))
+    return int((~(across.between(*limits[0]) & up.between(*limits[1]))).sum())
+
+
+def _add_line(
+    figure: go.Figure, name: str, points: pd.DataFrame, columns: tuple[str, str], number: int, flips: bool
+) -> None:
+    """Mixes of two adapters: connected, each with its alpha beside it."""
+    across, up = columns
+    color = palette.NEUTRAL
+    figure.add_trace(
+        go.Scatter(
+            x=points[across].to_numpy(dtype=float),
+            y=points[up].to_numpy(dtype=float),
+            mode="lines+markers+text",
+            name=safe(name, longest=70),
+            text=[f"α {alpha:g}" if 0 < alpha < 1 else "" for alpha in points["alpha"]],
+            textposition="top center",
+            textfont={"size": 11},
+            customdata=[
+                _hover(f"{safe(name, longest=70)}, α = {row['alpha']:g}", row, across, up, flips)
+                for row in points.to_dict("records")
+            ],
+            hovertemplate="%{customdata}<extra></extra>",
+            line={"color": color, "width": 2, "dash": _DASHES[number % len(_DASHES)]},
+            marker={"symbol": "circle", "size": 7, "color": color},
+        )
+    )
 
 
 def _bars(row: dict, column: str, color: str) -> dict[str, object]:

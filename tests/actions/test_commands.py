@@ -52,9 +52,7 @@ def parsed(command: str) -> tuple[CompatConfig, list[str]]:
     values = dict(pairwise(words))
     sets = [word for before, word in pairwise(words) if before == "--set"]
     flags = [name for name in ("strategy", "initialisation") if f"--{name}" in values]
-    named: dict[str, object] = {
-        name: values[f"--{name}"] for name in ("strategy", "initialisation") if f"--{name}" in values
-    }
+    named: dict[str, object] = {name: values[f"--{name}"] for name in flags}
     if "--seed" in values:
         named["seed"] = int(values["--seed"])
     return compat_preset(values.get("--preset", "paper"), {**options_of(sets), **named}), words

@@ -97,5 +97,5 @@ def test_what_cannot_be_compared_has_no_difference(trained: Workspace) -> None:
     assert difference(trained, compat, other, "nothing") is None
     assert outcome(trained, compat, "train").figures == {}
     for wrong in ("", "no such"):
-        with pytest.raises(StoreError, match="trainings? begins? with"):
+        with pytest.raises(StoreError, match=r"trainings? begins? with"):
             get_training(trained, wrong)

@@ -149,7 +149,7 @@ def test_strategies_with_scores_only():
         table, table.assign(rouge1=[0.2, 0.3, 0.3]), {}, task_kind="summarization", old_name="a", new_name="b"
     )
     trace = strategy_chart(frame).data[0]
-    assert (trace.x[0], trace.y[0]) == (frame.loc[0, "mean_change"], frame.loc[0, "regression"])
+    assert (trace.x[0], trace.y[0]) == (frame.loc[0, "mean_score"], frame.loc[0, "regression"])
 
 
 def test_many_strategies_stay_apart():

@@ -95,7 +95,7 @@ def test_the_view_over_seeds_appears_with_a_second_seed(pair: Workspace) -> None
     app = opened("masking")
     assert not any(group.label == "Rows" for group in app.button_group)
     run_ablation(pair, AblationRequest(*PAIR, config, strategies=["token_correctness", "cross_entropy"], seeds=[0, 1]))
-    app = opened("masking", rows="over seeds")
+    app = opened("masking", rows="over seeds", columns="all")
     table = app.dataframe[0].value
     assert list(table["seeds"]) == ["–", "0, 1", "0, 1"]
     assert table["NFR"].str.endswith("]").all()

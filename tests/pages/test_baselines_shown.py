@@ -27,7 +27,9 @@ def test_masking_library_and_training_cope_with_them(filled: Workspace, tiny_bas
         evaluate(filled, name, "choice")
     sweep(filled, "old", "task-new", "choice", "task-new", "other", shares=(0.5,))
     run = evaluate_ensemble(filled, "old", "task-new", "choice")
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app.query_params["columns"] = "all"
+    app = app.run()
     for page in ("masking", "library", "samples", "training"):
         app = app.switch_page(f"pages/{page}.py").run()
         assert not app.exception, app.exception
@@ -56,7 +58,9 @@ def test_masking_shows_an_ensemble_where_nothing_was_trained(filled: Workspace) 
     for name in ("old", "new"):
         evaluate(filled, name, "choice")
     evaluate_ensemble(filled, "old", "new", "choice")
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run().switch_page("pages/masking.py").run()
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app.query_params["columns"] = "all"
+    app = app.run().switch_page("pages/masking.py").run()
     assert not app.exception, app.exception
     assert [info.value for info in app.info if "No compatibility adapter has been trained" in info.value]
     assert list(app.dataframe[0].value["version"]) == ["new", "old-new-ensemble"]

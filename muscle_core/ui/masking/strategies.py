@@ -1,64 +1,69 @@
-"""Panels of the Masking page."""
+"""Panels of the Masking page: which strategy to take, chart, table, and the tokens aligned to the old version."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import pandas as pd
 import streamlit as st
 
 from muscle_core.actions.background import submit_evaluation
-from muscle_core.actions.compare import TrainedVariant, compare_trained
-from muscle_core.actions.over_seeds import compare_over_seeds, group_by_options, old_shares
-from muscle_core.comparison.table_text import readable_over_seeds, readable_variants
+from muscle_core.actions.compare import EvaluatedEnsemble, TrainedVariant, VersionPair
+from muscle_core.actions.over_seeds import group_by_options
+from muscle_core.comparison.choice import Choice
+from muscle_core.comparison.pareto import Measures, pareto
+from muscle_core.comparison.table_text import compact_strategies, readable_over_seeds, readable_variants
 from muscle_core.compat.config import STRATEGIES
-from muscle_core.figures import alignment_chart, smoothing_window, strategy_chart
+from muscle_core.figures import alignment_chart, limits_of, outside, smoothing_window, strategy_chart
 from muscle_core.store import Workspace
-from muscle_core.ui.frame import go, plain, wrapping_columns
+from muscle_core.store.tables import INTERPOLATION
+from muscle_core.ui.chart import chart
+from muscle_core.ui.frame import go, plain, plain_lines, wrapping_columns
+from muscle_core.ui.masking import read, words
+from muscle_core.ui.masking.read import Compared
 from muscle_core.ui.numbers import duration
 from muscle_core.ui.picks import Picks
 from muscle_core.ui.url import publish, restore
+from muscle_core.ui.wrapped_table import wrapped_table
 
 _ROWS, _ONE_BY_ONE, _SEEDS = "rows", "one by one", "over seeds"
+_COLUMNS, _MAIN, _ALL = "columns", "main", "all"
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # name the lines of mixes
+_MOST_ROWS = 20  # of the table with the main columns; with more it scrolls
 
 
 def explain() -> None:
     """What the strategies mean."""
-    with st.expander("What the strategies do"):
+    with st.expander(words.MEANINGS):
         st.markdown(
-            "While the compatibility adapter is trained, each token of the answer follows one of two teachers: the old "
-            "or the new version. The strategy decides which.\n\n"
+            f"{words.MEANINGS_HEAD}\n\n"
             + "\n".join(f"- **{plain(name)}**: {plain(meaning)}" for name, meaning in STRATEGIES.items())
         )
 
 
-def show(workspace: Workspace, chosen: Picks, variants: list[TrainedVariant]) -> None:
-    """Table and chart of all evaluated variants; offers to evaluate the others."""
+def show(
+    workspace: Workspace, chosen: Picks, variants: list[TrainedVariant], ensemble: EvaluatedEnsemble | None
+) -> None:
+    """The answer, chart and table of all evaluated variants; offers to evaluate the others."""
     missing = [variant.version.name for variant in variants if variant.run is None]
     if missing:
-        st.warning(f"Trained but not evaluated on this split: {plain(', '.join(missing))}.", icon=":material/warning:")
-        if st.button("Evaluate them", icon=":material/play_arrow:"):
+        st.warning(words.not_evaluated(plain(", ".join(missing))), icon=":material/warning:")
+        if st.button(words.EVALUATE_THEM, icon=":material/play_arrow:"):
             submit_evaluation(workspace, missing, chosen.dataset.name, split=chosen.split)
             go("training")
     leaked = [variant.version.name for variant in variants if chosen.split in variant.training.split.split("+")]
     if leaked:
-        st.warning(
-            f"Trained on the split that is compared here, so their figures are too good: {plain(', '.join(leaked))}.",
-            icon=":material/warning:",
-        )
-    frame = compare_trained(workspace, chosen.old.name, chosen.new.name, chosen.dataset.name, split=chosen.split)
-    charted = _over_seeds(workspace, chosen, variants) if _wants_seeds(variants) else _one_by_one(frame)
-    st.plotly_chart(
-        strategy_chart(charted),
-        key="masking_chart",
-        config={"displayModeBar": False},
-        alt="Negative flip rate against accuracy of each strategy with intervals; the plain new version is a star",
+        st.warning(words.leaked(plain(", ".join(leaked))), icon=":material/warning:")
+    found = read.compared(
+        workspace, VersionPair(chosen.old, chosen.new, chosen.dataset, chosen.split), variants, ensemble
     )
+    if found.choice is not None:
+        _answer(found, found.choice)
+    by_seed = _wants_seeds(variants)
+    _chart(found, chosen, by_seed=by_seed)
+    _table(found, by_seed=by_seed)
+    _read_with(found.versions, chosen.new.name)
     _alignment(workspace, variants)
-    names = [name for name in frame["version"] if name != chosen.new.name]
-    if names:
-        left, right = wrapping_columns([2, 1], least=150, key="masking_read_columns", align="bottom")
-        name = left.selectbox("Read the samples with", names, key="masking_read")
-        if right.button("Open samples", icon=":material/table_rows:", width="stretch"):
-            go("samples", {"compat": name})
 
 
 def _wants_seeds(variants: list[TrainedVariant]) -> bool:
@@ -67,77 +72,176 @@ def _wants_seeds(variants: list[TrainedVariant]) -> bool:
     if all(len(group.by_seed) < 2 for group in groups):
         return False
     restore(_ROWS, _SEEDS, lambda value: value in (_ONE_BY_ONE, _SEEDS))
-    picked = st.segmented_control("Rows", [_SEEDS, _ONE_BY_ONE], key=_ROWS, required=True)
+    picked = st.segmented_control(
+        words.ROWS, [_SEEDS, _ONE_BY_ONE], key=_ROWS, required=True, format_func=words.ROW_NAMES.__getitem__
+    )
     publish(_ROWS, picked)
-    return picked == _SEEDS
+    return bool(picked == _SEEDS)
 
 
-def _one_by_one(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table of all versions; returns what is charted."""
+def _answer(found: Compared, choice: Choice) -> None:
+    """Which strategy to take, in one sentence, and how sure that is."""
+    st.subheader(words.ANSWER, anchor=False)
+    rows = found.strategies.set_index("label")
+    harm, quality = choice.measures.harm, choice.measures.quality
+    if choice.name is None:
+        st.markdown(words.none_keeps(quality, len(choice.losing)))
+        return
+    row, before = rows.loc[choice.name], found.strategies.iloc[0]
+    change = "accuracy_change" if quality == "accuracy" else "score_change"
+    flips = harm == "nfr"
+    text = words.best(
+        plain(choice.name),
+        harm,
+        _level(row, harm, flips),
+        _number(before[harm], flips),
+        quality,
+        f"{_number(row[quality], flips)}, {_signed(row, change, flips)}",
+        int(row["n"]),
+        int(row["seeds"]),
+    )
+    sure = words.alike([plain(name) for name in choice.alike], len(choice.keeping) - 1, helps=choice.helps)
+    st.markdown(f"{text} {sure}")
+    st.caption(words.KEEPS_MEANS)
+
+
+def _chart(found: Compared, chosen: Picks, *, by_seed: bool) -> None:
+    """All strategies, mixes and the ensemble; what no other one beats is ringed."""
+    st.subheader(words.CHART, anchor=False)
+    charted, mixed = _charted(found, by_seed=by_seed)
+    points = pd.concat([charted, mixed], ignore_index=True)
+    front = pareto(points, found.measures)
+    names = [plain(str(name)) for name in points["strategy"]]
+    lines = {words.mix_line(letter): one.points for letter, one in zip(_LETTERS, found.fronts, strict=False)}
+    limits = limits_of(charted)
+    left_out = outside(points, limits)
+    wants_all = left_out > 0 and st.toggle(words.SHOW_ALL, key="masking_all_points", help=words.SHOW_ALL_HELP)
+    says = words.chart_says(
+        [names[place] for place in front.optimal], [names[place] for place in front.unclear], len(points)
+    )
+    for letter, one in zip(_LETTERS, found.fronts, strict=False):
+        says += words.mix_says(letter, plain(one.first), plain(one.second), foreign=one.foreign)
+    says += words.outside(left_out) if left_out and not wants_all else ""
+    chart(
+        strategy_chart(charted, lines, points.iloc[front.optimal], None if wants_all else limits),
+        key="masking_chart",
+        says=says,
+        alt=words.CHART_ALT,
+        numbers=_numbers(points, found.measures, front.optimal, front.unclear),
+        name=f"strategies-{chosen.dataset.name}-{chosen.old.name}-{chosen.new.name}",
+    )
+
+
+def _charted(found: Compared, *, by_seed: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What is drawn as a point of its own, and the mixes, which are points of lines; column `strategy` names them."""
+    versions = found.versions.assign(family=found.versions["strategy"], strategy=found.versions["label"])
+    is_mix = versions["family"] == INTERPOLATION
+    parts = [
+        one.points[one.points["strategy"] == INTERPOLATION].assign(
+            strategy=[
+                words.mix_point(letter, alpha)
+                for alpha in one.points.loc[one.points["strategy"] == INTERPOLATION, "alpha"]
+            ]
+        )
+        for letter, one in zip(_LETTERS, found.fronts, strict=False)
+    ]
+    mixed = pd.concat(parts, ignore_index=True) if parts else versions[is_mix]
+    # Neither plain nor trained nor mixed: the ensemble.
+    is_ensemble = ~is_mix & versions["initialisation"].isna() & ~versions["is_plain_new"].astype(bool)
+    versions.loc[is_ensemble, "strategy"] = words.ENSEMBLE
+    if not by_seed:
+        return versions[~is_mix], mixed
+    strategies = found.strategies.assign(family=found.strategies["strategy"], strategy=found.strategies["label"])
+    return pd.concat([strategies, versions[is_ensemble]], ignore_index=True), mixed
+
+
+def _numbers(
+    points: pd.DataFrame, measures: Measures, optimal: list[int], unclear: list[int]
+) -> Callable[[], pd.DataFrame]:
+    """The table behind the chart."""
+
+    def numbers() -> pd.DataFrame:
+        columns = [f"{name}{end}" for name in measures for end in ("", "_low", "_high")]
+        frame = points[["strategy", "n", *columns]].copy()
+        frame["pareto_optimal"] = [place in optimal for place in range(len(frame))]
+        frame["not_told_apart"] = [place in unclear for place in range(len(frame))]
+        return frame
+
+    return numbers
+
+
+def _table(found: Compared, *, by_seed: bool) -> None:
+    """The strategies side by side: what decides, or all columns."""
+    st.subheader(words.TABLE, anchor=False)
+    restore(_COLUMNS, _MAIN, lambda value: value in (_MAIN, _ALL))
+    picked = st.segmented_control(
+        words.COLUMNS, [_MAIN, _ALL], key=_COLUMNS, required=True, format_func=words.COLUMN_NAMES.__getitem__
+    )
+    publish(_COLUMNS, picked)
+    frame = found.strategies if by_seed else found.versions
+    if picked == _MAIN:
+        compact = compact_strategies(frame).map(lambda cell: plain_lines(str(cell)))
+        wrapped_table(
+            compact,
+            "masking_compact",
+            wide=[1],
+            alt=words.COMPACT_ALT,
+            most_rows=_MOST_ROWS,
+            least=120,
+            tight=True,
+        )
+        st.caption(words.compact_note(int(frame["n"].min()), int(frame["n"].max())))
+        return
+    first = "strategy" if by_seed else "version"
     st.dataframe(
-        readable_variants(frame, time_text=duration),
+        (readable_over_seeds if by_seed else readable_variants)(frame, time_text=duration),
         hide_index=True,
         height="content",
-        alt="One row for the plain new version and for each trained adapter with accuracy and flip rates",
-        key="masking_table",
-        column_config={"version": st.column_config.TextColumn("version", pinned=True)},
+        alt=words.OVER_SEEDS_ALT if by_seed else words.ONE_BY_ONE_ALT,
+        key="masking_seeds_table" if by_seed else "masking_table",
+        column_config={first: st.column_config.TextColumn(first, pinned=True)},
     )
-    st.caption(
-        "All rates are shares of the samples in column n; brackets hold 95 % intervals. Changes are "
-        "against the plain new version on the same samples (paired bootstrap; p from the exact McNemar test; "
-        "adjusted: corrected by Benjamini and Hochberg for comparing several variants)."
-    )
-    return frame.assign(family=frame["strategy"], strategy=frame["label"])
+    st.caption(words.OVER_SEEDS_NOTE if by_seed else words.ONE_BY_ONE_NOTE)
 
 
-def _over_seeds(workspace: Workspace, chosen: Picks, variants: list[TrainedVariant]) -> pd.DataFrame:
-    """The table of strategies, each pooled over its seeds; returns what is charted."""
-    frame = compare_over_seeds(
-        workspace, chosen.old.name, chosen.new.name, chosen.dataset.name, variants, split=chosen.split
-    )
-    st.dataframe(
-        readable_over_seeds(frame, time_text=duration),
-        hide_index=True,
-        height="content",
-        alt="One row for the plain new version and for each strategy, as the mean over its seeds",
-        key="masking_seeds_table",
-        column_config={"strategy": st.column_config.TextColumn("strategy", pinned=True)},
-    )
-    st.caption(
-        "Each figure is the mean over the seeds of one strategy with otherwise equal options, on the samples in column "
-        "n. Brackets hold 95 % intervals over these samples; changes are against the plain new version, paired sample "
-        "by sample (bootstrap; p by sign flips of each sample's change). "
-        "An interval does not tell what other seeds would give: see the range by seed. Mixes of "
-        "adapters and ensembles have no seed and stand in the other view. Training time is that of one training."
-    )
-    return frame.assign(family=frame["strategy"], strategy=frame["label"])
+def _read_with(versions: pd.DataFrame, new: str) -> None:
+    names = [name for name in versions["version"] if name != new]
+    if names:
+        left, right = wrapping_columns([2, 1], least=150, key="masking_read_columns", align="bottom")
+        name = left.selectbox(words.READ_WITH, names, key="masking_read")
+        if right.button(words.OPEN_SAMPLES, icon=":material/table_rows:", width="stretch"):
+            go("samples", {"compat": name})
 
 
 def _alignment(workspace: Workspace, variants: list[TrainedVariant]) -> None:
     """The share of tokens that followed the old version, over the steps of each strategy's trainings."""
-    shares = _old_shares(
-        str(workspace.home), tuple(variant.training.id for variant in variants), workspace, tuple(variants)
-    )
+    shares = read.shares(workspace, variants)
     if shares.empty:
         return
     window = smoothing_window(shares)
-    st.subheader("Tokens aligned to the old version during training", anchor=False)
-    st.plotly_chart(
+    st.subheader(words.ALIGNMENT, anchor=False)
+    chart(
         alignment_chart(shares, window),
         key="masking_alignment",
-        config={"displayModeBar": False},
-        alt="Share of answer tokens that follow the old version over the steps of training, one line a strategy",
-    )
-    smoothed = f"a running mean over {window:,} steps, fewer at both ends" if window > 1 else "not smoothed"
-    st.caption(
-        f"Share of the answer tokens of each step that follow the old version: {smoothed}; several seeds of a strategy "
-        "are averaged. A strategy without teachers (cross\\_entropy) "
-        "has no line."
+        says=words.alignment_says(window),
+        alt=words.ALIGNMENT_ALT,
+        numbers=lambda: shares,
+        name="tokens-aligned-to-old",
     )
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading training logs …")
-def _old_shares(
-    home: str, trainings: tuple[str, ...], _workspace: Workspace, _variants: tuple[TrainedVariant, ...]
-) -> pd.DataFrame:
-    return old_shares(_workspace, _variants)
+def _number(value: float, flips: bool) -> str:
+    return f"{value * 100:.1f} %" if flips else f"{value:.4f}"
+
+
+def _level(row: pd.Series, name: str, flips: bool) -> str:
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    bounds = f"{low * 100:.1f}, {high * 100:.1f}" if flips else f"{low:.4f}, {high:.4f}"
+    return f"{_number(row[name], flips)} \\[{bounds}\\]"
+
+
+def _signed(row: pd.Series, name: str, flips: bool) -> str:
+    value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
+    if flips:
+        return f"{value * 100:+.1f} points \\[{low * 100:+.1f}, {high * 100:+.1f}\\]"
+    return f"{value:+.4f} \\[{low:+.4f}, {high:+.4f}\\]"
