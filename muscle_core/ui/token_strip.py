@@ -32,6 +32,7 @@ from muscle_core.ui.words import NUMBERS_CSV
 from muscle_core.ui.worker import keep_worker
 
 STRATEGY, STUDENT, FLIP = "tokens_by", "tokens_student", "tokens_of"
+IN_URL = (STRATEGY, STUDENT)
 _JOBS = 200  # the newest, among which that of a sample is looked for
 _AROUND = 25
 _MOST_FLIPS = 200  # that the picker offers
