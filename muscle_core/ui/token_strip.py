@@ -32,6 +32,7 @@ from muscle_core.ui.words import NUMBERS_CSV
 from muscle_core.ui.worker import keep_worker
 
 STRATEGY, STUDENT, FLIP = "tokens_by", "tokens_student", "tokens_of"
+IN_URL = (STRATEGY, STUDENT)
 _JOBS = 200  # the newest, among which that of a sample is looked for
 _AROUND = 25
 _MOST_FLIPS = 200  # that the picker offers
@@ -82,7 +83,7 @@ def show(
     publish(STRATEGY, None if strategy == offered[0] else strategy)
     counts = Counter(found.follows[strategy])
     summary = words.summary(strategy, dict(sorted(counts.items())))
-    st.caption(f"{plain(summary)} {plain(STRATEGIES[strategy]).capitalize()}.")
+    st.caption(f"{plain(summary)} {plain(_begun(STRATEGIES[strategy]))}.")
     st.html(_STYLE)
     st.html(_strip(found, strategy, summary))
     st.html(_legend(counts))
@@ -141,6 +142,11 @@ def show_all_strategies(workspace: Workspace, chosen: Picks, sample_ids: Sequenc
     st.html(_legend(Counter(follow for all_of in found.follows.values() for follow in all_of)))
 
 
+def _begun(text: str) -> str:
+    """As the beginning of a sentence."""
+    return text[:1].upper() + text[1:]
+
+
 def _cut(text: str) -> str:
     return text if len(text) <= _MOST_SIGNS else f"{text[: _MOST_SIGNS - 1]}…"
 
@@ -187,10 +193,10 @@ def _looked_at(
         return None
     why = why_no_tokens(whose)
     if why is not None:
-        st.info(plain(words.no_weights(why)), icon=":material/info:")
+        st.caption(plain(words.no_weights(why)))
         return None
     if not sample.target:
-        st.info(words.NO_TARGET, icon=":material/info:")
+        st.caption(words.NO_TARGET)
         return None
     found = read_tokens(workspace, whose, sample)
     if found is not None:

@@ -16,7 +16,9 @@ CHOICE = "dataset=demo-choice&old=demo-choice-v1&new=demo-choice-v2"
 ROOT = Path(__file__).resolve().parents[2]
 # The first page lives at the root.
 ADDRESSES = [f"/{'' if page == 'update_report' else page}?{CHOICE}" for page in PAGES] + [
-    f"/samples?{CHOICE}&quadrant=Q4&sample=choice-test-0001"
+    f"/samples?{CHOICE}&quadrant=Q4&sample=choice-test-0001",
+    "/samples?dataset=demo-dialogue&old=demo-dialogue-v1&new=demo-dialogue-v2&sample=dialogue-test-0001&mark=rouge2",
+    "/samples?dataset=demo-math&old=demo-math-v1&new=demo-math-v2&sample=math-test-0603&compare_with=gold",
 ]
 
 

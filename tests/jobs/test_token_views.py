@@ -170,3 +170,23 @@ def test_the_clean_up_takes_what_is_of_nothing(tuned: Workspace) -> None:
     [orphan] = [one for one in remove_orphans(tuned) if one.path.count("/") == 1]
     assert orphan.path == f"tokens/{folder.name}"
     assert not folder.exists()
+
+
+def test_another_machine_fetches_a_look_that_was_shared(
+    tuned: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUSCLE_ARTIFACTS", f"file://{tmp_path}/shared")
+    (tmp_path / "shared").mkdir()
+    here = Workspace.open()
+    keep_token_views(here, *TRIPLE, ["c0"])
+    of, one = whose(here), sample(here, "c0")
+    there = Workspace.open(tmp_path / "other")
+    assert read_tokens(there, of, one) is None  # nothing is asked for over the network unless that is wanted
+    assert read_tokens(there, of, one, fetch=True) == read_tokens(here, of, one)
+    [folder] = there.home.glob("tokens/*")
+    assert whose_tokens(folder) == of.asked()
+    assert read_tokens(there, of, sample(here, "c1"), fetch=True) is None
+    delete(here, "version", "task-old")
+    assert list(tmp_path.glob("shared/tokens/*/*")) == []
+    for opened in (here, there):
+        opened.close()

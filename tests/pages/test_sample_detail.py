@@ -238,7 +238,7 @@ def test_long_and_right_to_left_texts_keep_their_place(workspace: Workspace, tmp
     assert "too long to be marked" in texts(app)
     assert "<ins>" not in new
     app = opened("math", "s1")
-    assert "no answer found" in texts(app)
+    assert "the run holds no answer to this sample" in texts(app)
 
 
 def test_what_people_said_is_shown_and_a_review_can_be_begun(workspace: Workspace, tmp_path: Path) -> None:

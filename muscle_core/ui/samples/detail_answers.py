@@ -78,8 +78,10 @@ def answers_of(workspace: Workspace, chosen: Picks, sample: Sample) -> list[Answ
 def _text_of(record: dict[str, Any] | None, sample: Sample) -> str:
     if record is None:
         return ""
-    output = record.get("output")
-    return str(output) if isinstance(output, str) and output else data.answer_text(sample, record.get("prediction"))
+    output, taken = record.get("output"), record.get("prediction")
+    if isinstance(output, str) and output:
+        return output
+    return "" if pd.isna(taken) else data.answer_text(sample, taken)
 
 
 def show(chosen: Picks, sample: Sample, answers: list[Answer]) -> None:
@@ -199,7 +201,7 @@ def _judgement(answer: Answer) -> None:
     parts = []
     if answer.correct is not None:
         parts.append(f"**✓ {words.RIGHT}**" if answer.correct else f"**✗ {words.WRONG}**")
-    if pd.isna(record.get("prediction")):
+    if pd.isna(record.get("prediction")) and answer.text:
         parts.append(words.NO_ANSWER)
     if record.get("finish_reason") == "length":
         parts.append(words.FINISH["length"])

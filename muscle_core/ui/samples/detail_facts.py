@@ -25,8 +25,10 @@ def show(chosen: Picks, sample: Sample, answers: list[Answer]) -> None:
         _prompts(sample, answers)
     asked = [answer for answer in answers if answer.record is not None]
     with st.expander(words.FACTS):
-        rows = [_row(answer, sample) for answer in asked]
-        st.html(detail_text.table(words.FACTS_CAPTION, words.FACTS_HEAD, rows, figures=(3, 5)))
+        names = [f"{words.ROLES[answer.role]} {answer.version.name}" for answer in asked]
+        columns = [_column(answer, sample) for answer in asked]
+        rows = [list(row) for row in zip(words.FACTS_ROWS, *columns, strict=True)]
+        st.html(detail_text.table(words.FACTS_CAPTION, [words.FACTS_HEAD, *names], rows))
         for answer in asked:
             output = (answer.record or {}).get("output")
             if isinstance(output, str) and output and not sample.choices:
@@ -58,13 +60,13 @@ def _code(text: str) -> None:
     st.code(text, language=None, wrap_lines=True, height=_OUTPUT_HEIGHT if long else "content")
 
 
-def _row(answer: Answer, sample: Sample) -> list[str]:
+def _column(answer: Answer, sample: Sample) -> list[str]:
+    """What is known of one answer, in the order of FACTS_ROWS."""
     record = answer.record or {}
     reason = record.get("finish_reason")
     seconds, likelihood = answer.score("latency_seconds"), answer.score("gold_loglikelihood")
     taken = record.get("prediction")
     return [
-        f"{words.ROLES[answer.role]} {answer.version.name}",
         words.NO_ANSWER if pd.isna(taken) else _short(data.answer_text(sample, taken)),
         words.FINISH.get(reason, reason) if isinstance(reason, str) else words.UNKNOWN,
         words.UNKNOWN if seconds is None else words.seconds(seconds),

@@ -42,7 +42,7 @@ ROLES_IN_TEXT = {"old": "old version", "new": "new version", "gold": "gold answe
 RIGHT, WRONG = "right", "wrong"
 NOT_EVALUATED = "not evaluated on this sample"
 NO_ANSWER = "no answer found"
-NO_TEXT = "no text"
+NO_TEXT = "the run holds no answer to this sample"
 
 COMPARE_WITH = "Compare with"
 COMPARE_HELP = "The other answers are marked word by word where they differ from this one."
@@ -67,7 +67,8 @@ PICK = "pick"
 
 FACTS = "Raw outputs, finish reason and time"
 FACTS_CAPTION = "What is known of each answer"
-FACTS_HEAD = ("version", "answer taken", "finish reason", "time", "evaluated", "log-likelihood of the gold answer")
+FACTS_HEAD = "fact"
+FACTS_ROWS = ("answer taken", "finish reason", "time", "evaluated", "log-likelihood of the gold answer")
 FINISH = {
     "choice": "a choice, nothing was generated",
     "stop": "ended by itself",
