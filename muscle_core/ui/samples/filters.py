@@ -86,6 +86,8 @@ def wanted(samples: ComparedSamples, named: Callable[[str], EvaluationRun | None
     has_quadrants = samples.comparison.counts is not None
     if not has_quadrants or state["quadrant"] not in (None, "Q4"):
         state["cause"] = ""  # only negative flips have one
+    if not has_quadrants:
+        state["quadrant"] = None  # no widget of that key is drawn
     change = read_range(state["change"])
     if change is not None and change.score not in samples.comparison.rows.scores:
         change = None
