@@ -16,7 +16,10 @@ CHOICE = "dataset=demo-choice&old=demo-choice-v1&new=demo-choice-v2"
 ROOT = Path(__file__).resolve().parents[2]
 # The first page lives at the root.
 ADDRESSES = [f"/{'' if page == 'update_report' else page}?{CHOICE}" for page in PAGES] + [
-    f"/samples?{CHOICE}&quadrant=Q4&sample=choice-test-0001"
+    f"/samples?{CHOICE}&quadrant=Q4&sample=choice-test-0001",
+    *(f"/flips?{CHOICE}&flips_tab={tab}" for tab in ("pairs", "slices", "versions")),
+    f"/flips?{CHOICE}&flips_tab=pairs&pairs=versions",
+    "/flips?dataset=demo-dialogue&flips_tab=scores&tau=0.1",
 ]
 
 

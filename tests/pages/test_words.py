@@ -16,6 +16,7 @@ NOT_YET = {
     for path in [*UI.rglob("*.py"), *PAGES.glob("*.py")]
     if path.name not in ("words.py", "chart.py", "link.py", "url.py", "__init__.py")
 }
+NOT_YET -= {name for name in NOT_YET if "/flips" in name or name.endswith("chart_images.py")}
 _TWO_WORDS = re.compile(r"[A-Za-z]{2,}[,:;]? [a-z]{2,}")
 _CODE = re.compile(r"^\s*[<>]|[{};]\s*$|\bst-key-|^[-a-z]+:[^ ]|data-testid")
 
