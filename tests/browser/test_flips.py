@@ -62,9 +62,7 @@ def test_marks_lead_to_their_samples(demo_url: str, page: Any) -> None:
     assert (found["quadrant"], found["cause"]) == ("Q4", "clear preference")
     assert "flips_tab" not in found
 
-    page.go_back()
-    expect(page.get_by_role("heading", name="Flips", exact=True)).to_be_visible(timeout=30_000)
-    settled(page)
+    flips(page, demo_url, "update")
     click(page, page.locator(".st-key-flips_flow text", has_text=re.compile("^134$")))
     assert filters_of_samples(page)["quadrant"] == "Q4"
 
