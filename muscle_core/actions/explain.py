@@ -177,6 +177,42 @@ def explained_slices(
     return table
 
 
+def sliceable_samples(
+    comparison: Comparison, samples: pa.Table, old_output: pa.Table | None = None, *, with_target: bool = False
+) -> pd.DataFrame:
+    """What slices are made of and no more: the columns of `explain` that `slice_columns` names, and the outcome.
+
+    On a million samples this takes a fraction of the time and memory of `explain`, which also reads every text.
+
+    Args:
+        comparison: of two prediction tables.
+        samples: of the split, as `sample_table` returns them.
+        old_output: `sample_id` and `output` of the old version; adds `old_output_chars`.
+        with_target: add `target`, by which classifications are sliced.
+
+    Returns:
+        `quadrant`, `gold`, `old_margin` and `delta_<score>` where known, `input`, `input_chars`, `meta.<field>`, and
+        what was asked for; `attrs["nested_metadata"]` as of `explained_samples`.
+    """
+    whole = comparison.samples
+    kept = [c for c in whole.columns if c in ("quadrant", "gold", "old_margin") or str(c).startswith("delta_")]
+    frame = whole[kept].copy()
+    ids = pa.array(whole["sample_id"], pa.large_string())
+    places = _places(ids, samples["sample_id"])
+    found = samples.select(["input", "metadata", *(["target"] if with_target else [])]).take(places)
+    frame["input"] = found["input"].to_pandas()
+    if with_target:
+        frame["target"] = found["target"].to_pandas()
+    metadata, nested = _metadata_columns(found["metadata"])
+    frame = frame.assign(**{METADATA + name: values for name, values in metadata.items()})
+    frame["input_chars"] = _lengths(found["input"])
+    if old_output is not None:
+        rows = _places(ids, old_output["sample_id"])
+        frame["old_output_chars"] = _lengths(old_output["output"].combine_chunks().cast(pa.large_string()).take(rows))
+    frame.attrs[NESTED] = [METADATA + name for name in nested]
+    return frame
+
+
 def answer_text(answer: object, choices: Sequence[str]) -> str:
     """An answer as people read it: the choice's text where there are choices; "(no answer found)" for none."""
     if not isinstance(answer, str):

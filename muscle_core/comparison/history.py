@@ -38,6 +38,8 @@ CATEGORIES = {
 }
 _NAMES = list(CATEGORIES)
 _RIGHT, _WRONG, _KEPT, _FIXED, _BROKEN, _FLOP, _NONE = range(len(_NAMES))
+STILL_BROKEN, FLIP_FLOP = _NAMES[_BROKEN], _NAMES[_FLOP]
+STATES = ("right", "wrong", "not judged")  # of a sample in a version
 _SIGNS = np.frombuffer(b"-WR", dtype=np.uint8)  # of a trajectory: not judged, wrong, right
 
 
@@ -173,7 +175,7 @@ class History:
 
         Columns `old`, `new` (versions), `old_state`, `new_state` ("right", "wrong", "not judged"), `samples`.
         """
-        states, signs = ("not judged", "wrong", "right"), self.known.astype(np.int8) + self.right
+        states, signs = STATES[::-1], self.known.astype(np.int8) + self.right
         rows = []
         for old in range(len(self.names) - 1):
             counts = np.bincount(signs[:, old] * 3 + signs[:, old + 1], minlength=9).reshape(3, 3)

@@ -24,7 +24,7 @@ _DARK_FIRST = "#232B36"
 _MIDDLE = {False: "#F4F4F4", True: "#2B333E"}
 _MISSING = {False: "#FFFFFF", True: "#11161D"}
 _LINE = {False: "#D5DAE1", True: "#36404D"}
-_INK = ("#0B1220", "#FFFFFF")
+_INK = ("#000000", "#FFFFFF")  # with these two, one always has a contrast of 4.58 or more
 
 
 class Cell(NamedTuple):

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from muscle_core.comparison.history import STATES
 from muscle_core.errors import DataError
 from muscle_core.figures import palette
 from muscle_core.figures.text import percent, safe, version_label
 
-STATES = ("right", "wrong", "not judged")
 _NODE_WIDTH = 0.07
 _GAP = 0.06  # between the nodes of a version, as a share of all samples
 _STEPS = np.linspace(0.0, 1.0, 25)

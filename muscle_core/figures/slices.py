@@ -104,7 +104,7 @@ def _count(row: dict, word: str) -> str:
 
 
 def _p(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+    return "p &lt; 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def _hover(row: dict, word: str) -> str:

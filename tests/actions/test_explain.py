@@ -6,15 +6,25 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from furnished import furnish
 
 from muscle_core.actions.compare import compare_versions, predictions_of, require_run
 from muscle_core.actions.datasets import add_dataset, add_dataset_rows, load_samples
 from muscle_core.actions.evaluate import EvaluationOptions, evaluate
-from muscle_core.actions.explain import column_named, explained_samples, explained_slices, slice_columns
+from muscle_core.actions.explain import (
+    column_named,
+    explained_samples,
+    explained_slices,
+    sample_table,
+    slice_columns,
+    sliceable_samples,
+    with_topics,
+)
 from muscle_core.actions.imports import import_predictions
 from muscle_core.comparison.causes import cause_table
+from muscle_core.comparison.slices import find_slices, slice_table
 from muscle_core.errors import ConfigError, DataError, StoreError
 from muscle_core.interchange import ImportColumns
 from muscle_core.store import Workspace, get_dataset, get_version
@@ -100,6 +110,27 @@ def test_slices_by_the_usual_columns_find_the_subject(math: Workspace) -> None:
         entry["column"] for entry in table.attrs["left_out"]
     }
     assert {"meta.tags", "meta.source"} <= {entry["column"] for entry in table.attrs["left_out"]}
+
+
+def test_the_frame_for_slices_alone_gives_the_same_slices(math: Workspace) -> None:
+    comparison = compare_versions(math, "old", "new", "sums")
+    old = predictions_of(math, require_run(math, get_version(math, "old"), get_dataset(math, "sums"), "test"))
+    output = pa.Table.from_pandas(old[["sample_id", "output"]], preserve_index=False)
+    frame = sliceable_samples(comparison, sample_table(math, get_dataset(math, "sums"), "test"), output)
+    full = explained_samples(math, "old", "new", "sums")
+    assert frame.attrs == full.attrs
+    columns = slice_columns(full, "math")
+    assert slice_columns(frame, "math") == columns
+    for name in (*columns, "quadrant"):
+        pd.testing.assert_series_equal(frame[name], full[name])
+    expected = explained_slices(math, "old", "new", "sums", minimum=5)
+    found = slice_table(with_topics(frame), slice_columns(with_topics(frame), "math"), minimum=5)
+    pd.testing.assert_frame_equal(found, expected)
+    assert [" and ".join(f"{c} = {v}" for c, v in parts) for parts in found.attrs["conditions"]] == list(found["slice"])
+    searched = find_slices(frame, columns, depth=2, minimum=5)
+    assert [" and ".join(f"{c} = {v}" for c, v in parts) for parts in searched.attrs["conditions"]] == list(
+        searched["slice"]
+    )
 
 
 def test_a_field_is_named_with_or_without_its_prefix(math: Workspace) -> None:

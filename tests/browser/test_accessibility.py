@@ -19,6 +19,9 @@ ADDRESSES = [f"/{'' if page == 'update_report' else page}?{CHOICE}" for page in 
     f"/samples?{CHOICE}&quadrant=Q4&sample=choice-test-0001",
     "/samples?dataset=demo-dialogue&old=demo-dialogue-v1&new=demo-dialogue-v2&sample=dialogue-test-0001&mark=rouge2",
     "/samples?dataset=demo-math&old=demo-math-v1&new=demo-math-v2&sample=math-test-0603&compare_with=gold",
+    *(f"/flips?{CHOICE}&flips_tab={tab}" for tab in ("pairs", "slices", "versions")),
+    f"/flips?{CHOICE}&flips_tab=pairs&pairs=versions",
+    "/flips?dataset=demo-dialogue&flips_tab=scores&tau=0.1",
 ]
 
 

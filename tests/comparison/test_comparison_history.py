@@ -175,6 +175,33 @@ def test_transitions_hold_every_sample_at_every_step():
     assert first == {("right", "right"): 1, ("right", "wrong"): 1, ("wrong", "right"): 1, ("wrong", "not judged"): 1}
 
 
+@given(matrices.filter(usable))
+def test_patterns_count_every_trajectory(matrix):
+    found = history(tables(matrix))
+    samples = found.samples()
+    counts = samples["trajectory"].value_counts()
+    patterns = found.patterns()
+    assert dict(zip(patterns["trajectory"], patterns["samples"], strict=True)) == counts.to_dict()
+    assert list(patterns["samples"]) == sorted(patterns["samples"], reverse=True)
+    category = samples.set_index("trajectory")["category"].to_dict()
+    assert list(patterns["category"]) == [category[text] for text in patterns["trajectory"]]
+    first = patterns.iloc[0]
+    assert (first["share"], first["share_low"], first["share_high"]) == (
+        (share := rate(int(first["samples"]), found.n)).value,
+        share.low,
+        share.high,
+    )
+
+
+def test_patterns_of_more_versions_than_a_number_holds():
+    matrix = np.ones((4, 43), dtype=np.int8)
+    matrix[1:3, 2], matrix[3, 42] = 0, 0
+    patterns = history(tables(matrix)).patterns()
+    right = "R" * 43
+    broken, last = right[:2] + "W" + right[3:], right[:42] + "W"
+    assert list(zip(patterns["trajectory"], patterns["samples"], strict=True)) == [(broken, 2), (right, 1), (last, 1)]
+
+
 def test_doubled_ids_and_different_gold_answers_are_counted_and_left_out():
     ids = ["a", "b", "c"]
     one = pd.DataFrame({"sample_id": [*ids, "a"], "correct": [True, False, True, False], "gold": ["1", "2", "3", "1"]})

@@ -10,12 +10,13 @@ import pandas as pd
 import pyarrow as pa
 import streamlit as st
 
-from muscle_core.actions.compare import predictions_of, require_run
-from muscle_core.actions.explain import explain, margin_unit, sample_table, slice_columns, with_topics
+from muscle_core.actions.compare import require_run
+from muscle_core.actions.explain import sample_table, slice_columns, sliceable_samples, with_topics
 from muscle_core.comparison import Comparison, History, history
 from muscle_core.comparison.pair_map import PairMap, pair_map
 from muscle_core.comparison.slices import find_slices, slice_table
 from muscle_core.store import Dataset, EvaluationRun, ModelVersion, Workspace, read_prediction_table
+from muscle_core.tasks.classification import Classification
 from muscle_core.ui import data
 from muscle_core.ui.flips import words
 from muscle_core.ui.picks import Picks
@@ -76,14 +77,17 @@ def _sliceable(
     topics: bool,
     _workspace: Workspace,
     _dataset: Dataset,
-    _runs: tuple[EvaluationRun, EvaluationRun],
+    _old: EvaluationRun,
     _comparison: Comparison,
 ) -> Sliceable:
-    old, new = (predictions_of(_workspace, run) for run in _runs)
-    frame = explain(_comparison, old, new, sample_table(_workspace, _dataset, _runs[0].split), unit=margin_unit(_runs))
+    output = None
+    if "old_margin" not in _comparison.samples:
+        output = read_prediction_table(_workspace.local(_old.path), ["sample_id", "output"])
+    samples = sample_table(_workspace, _dataset, _old.split)
+    frame = sliceable_samples(_comparison, samples, output, with_target=_dataset.task_kind == Classification.kind)
     if topics:
         frame = with_topics(frame)
-    return Sliceable(frame, tuple(slice_columns(frame, _dataset.task_kind)))
+    return Sliceable(frame.drop(columns="input"), tuple(slice_columns(frame, _dataset.task_kind)))
 
 
 @st.cache_resource(max_entries=16, show_spinner=words.READING_SLICES)
@@ -138,5 +142,5 @@ def slices_of(
     old, new = (require_run(workspace, one, chosen.dataset, chosen.split) for one in (chosen.old, chosen.new))
     key = (old.id, new.id)
     home = str(workspace.home)
-    samples = _sliceable(home, key, topics, workspace, chosen.dataset, (old, new), comparison)
+    samples = _sliceable(home, key, topics, workspace, chosen.dataset, old, comparison)
     return _slices(home, key, topics, minimum, conditions, top, samples)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from muscle_core.actions.evaluated_pairs import evaluated_places
 from muscle_core.comparison import History
+from muscle_core.comparison.history import FLIP_FLOP, STATES, STILL_BROKEN
 from muscle_core.figures import flow_chart
 from muscle_core.metrics import rate
 from muscle_core.store import ModelVersion, Workspace
@@ -100,9 +101,7 @@ def _flow(found: History, picks: dict[str, str]) -> None:
     chart(
         flow_chart(found.names, streams, dark=dark_theme()),
         key="flips_versions_flow",
-        says=words.versions_says(
-            f"{len(found.names):,}", f"{found.n:,}", share("broken and still broken"), share("flip-flop")
-        ),
+        says=words.versions_says(f"{len(found.names):,}", f"{found.n:,}", share(STILL_BROKEN), share(FLIP_FLOP)),
         alt=words.VERSIONS_ALT,
         numbers=lambda: streams,
         name="flips-over-versions",
@@ -130,9 +129,9 @@ def _open_stream(key: Sequence[str], picks: dict[str, str]) -> None:
 
 def state_filters(states: dict[str, str]) -> dict[str, str] | None:
     """Filters of the Samples page for what each version did; None where one did not judge: no filter says that."""
-    if "not judged" in states.values():
+    if not {*states.values()} <= {*STATES[:2]}:
         return None
-    filters = {state: ",".join(name for name, one in states.items() if one == state) for state in ("right", "wrong")}
+    filters = {state: ",".join(name for name, one in states.items() if one == state) for state in STATES[:2]}
     return {state: names for state, names in filters.items() if names}
 
 
@@ -171,7 +170,7 @@ def _patterns(found: History, picks: dict[str, str]) -> None:
     )
 
     def open_pattern(row: int) -> None:
-        states = {"R": "right", "W": "wrong", "-": "not judged"}
+        states = dict(zip("RW-", STATES, strict=True))
         signs = top["trajectory"].iloc[row]
         filters = state_filters({name: states[sign] for name, sign in zip(found.names, signs, strict=True)})
         if filters is not None:
