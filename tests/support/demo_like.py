@@ -27,7 +27,7 @@ def right_new(n: int) -> bool:
 
 
 def right_compat(n: int) -> bool:
-    return n % 5 == 0 or n % 14 not in (3, 5)
+    return n % 5 == 0 or n % 21 not in (3, 8)
 
 
 def make_demo_like(workspace: Workspace, folder: Path, *, with_compat: bool = True, samples: int = 60) -> None:
