@@ -25,13 +25,13 @@ from muscle_core.ui.url import forget
 # are equally wide, so that figures stand below one another; what the keyboard is at has a frame.
 _STYLE = """<style>
 [data-testid="stMainBlockContainer"] {
-  max-width: 1480px; margin-inline: auto; padding: 3.25rem clamp(1rem, 4vw, 4.5rem) 4rem;
+  max-width: 1640px; padding: 3.25rem clamp(1rem, 4vw, 5rem) 4rem;
 }
 [data-testid="stMarkdownContainer"], [data-testid="stMetricValue"], [data-testid="stMetricDelta"], table {
   font-variant-numeric: tabular-nums;
 }
 :is(a, button, input, textarea, summary, [role], [tabindex]):focus-visible {
-  outline: 2px solid light-dark(#0067A3, #7CC7F2); outline-offset: 2px;
+  outline: 2px solid light-dark(#0067A3, #7CC7F2) !important; outline-offset: 2px;
 }
 .st-key-tour_banner { background: light-dark(#EDF5FB, #15222D); border-color: light-dark(#B5D3E8, #2E4A5F); }
 button[data-selected="true"] [data-testid="stMarkdownContainer"] p,

@@ -33,6 +33,7 @@ from muscle_core.ui.words import PURPOSES
 TAB = "tab"
 _TIME = "%Y-%m-%d %H:%M UTC"
 _MOST_ROWS = 12  # a longer table scrolls inside itself
+_ROW_PIXELS = 35  # of a table; named, so that its place is kept until it is drawn
 
 
 def show(workspace: Workspace) -> None:
@@ -94,7 +95,7 @@ def _frame(rows: list[dict[str, Any]], alt: str) -> None:
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
-        height="content" if len(rows) <= _MOST_ROWS else 460,
+        height=_ROW_PIXELS * (min(len(rows), _MOST_ROWS) + 1) + 3,
         alt=alt,
         column_config={
             first: st.column_config.TextColumn(first, pinned=True),

@@ -334,6 +334,8 @@ def _previewed(preview: ImportPreview) -> None:
             key="import_runs",
             alt=words.RUNS_ALT,
         )
+    if preview.runs and not any(run.judged or run.mean_score is not None for run in preview.runs):
+        st.warning(words.NOT_JUDGED, icon=":material/warning:")
     if preview.first:
         st.caption(words.first_rows(len(preview.first)))
         st.dataframe(

@@ -145,6 +145,11 @@ KNOWN = "is here already"
 IS_NEW = "new"
 RUNS_ALT = "One row for each run that would be imported, with its samples and how many are right"
 FIRST_ALT = "The first rows as they would be imported"
+NOT_JUDGED = (
+    "None of these answers is right or wrong, and none has a score, so they could not be compared. Say which column "
+    "holds that, or choose a task kind that judges: math compares numbers, classification labels, multiple choice the "
+    "choices."
+)
 CANNOT_IMPORT = "It cannot be imported so:"
 
 

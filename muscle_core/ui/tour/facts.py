@@ -181,7 +181,7 @@ def _repair(workspace: Workspace, pair: Pair, compat: ModelVersion, plain: Compa
     table = compare_trained(workspace, *names, split=SPLIT).set_index("version").loc[compat.name]
     assert plain.nfr is not None
     assert comparison.nfr is not None
-    limit = round((plain.nfr.value + comparison.nfr.value) / 2, 2)
+    limit = _limit_between(comparison.nfr.value, plain.nfr.value)
     passes = [
         run_gate(workspace, pair.old.name, name, pair.dataset.name, Thresholds(max_nfr=limit), split=SPLIT).passed
         for name in (pair.new.name, compat.name)
@@ -195,3 +195,9 @@ def _repair(workspace: Workspace, pair: Pair, compat: ModelVersion, plain: Compa
         limit,
         *passes,
     )
+
+
+def _limit_between(low: float, high: float) -> float:
+    """A number between two rates with as few digits as tell them apart."""
+    middle = (low + high) / 2
+    return next((limit for digits in (2, 3) if low <= (limit := round(middle, digits)) < high), round(middle, 4))
