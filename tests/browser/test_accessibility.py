@@ -16,7 +16,8 @@ CHOICE = "dataset=demo-choice&old=demo-choice-v1&new=demo-choice-v2"
 ROOT = Path(__file__).resolve().parents[2]
 # The first page lives at the root.
 ADDRESSES = [f"/{'' if page == 'update_report' else page}?{CHOICE}" for page in PAGES] + [
-    f"/samples?{CHOICE}&quadrant=Q4&sample=choice-test-0001"
+    f"/samples?{CHOICE}&quadrant=Q4&sample=choice-test-0001",
+    f"/review?{CHOICE}&reviewer=Ada",
 ]
 
 
