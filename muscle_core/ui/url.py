@@ -32,6 +32,9 @@ def restore(key: str, default: Any, valid: Callable[[Any], bool], parse: Callabl
     if in_url is not None and in_url != last:
         text: str | None = in_url
     elif key in st.session_state and valid(st.session_state[key]):
+        # Written again: after a click in the navigation the value is still that of the page before, whose widgets are
+        # others, and this page's would start from their defaults.
+        st.session_state[key] = st.session_state[key]
         return
     else:
         text = last

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from serving import browser, served
+from serving import browser, served, watched
 
 
 @pytest.fixture(scope="session")
@@ -17,17 +17,12 @@ def chrome(chromium: str):
 
 @pytest.fixture
 def page(chrome):
-    """A fresh page that fails the test on any console error or uncaught exception of the app."""
+    """A fresh page that fails the test on any console error, uncaught exception, or exception that Streamlit shows."""
     context = chrome.new_context(viewport={"width": 1440, "height": 1000})
     opened = context.new_page()
-    problems: list[str] = []
-    opened.on("pageerror", lambda error: problems.append(f"page error: {error}"))
-    opened.on("console", lambda m: problems.append(f"{m.text} {m.location}") if m.type == "error" else None)
-    yield opened
-    context.close()
-    # On a deep link Streamlit first asks below the page's path, and finds the server one level up: two 404s.
-    expected = ("/_stcore/health", "/_stcore/host-config")
-    assert [problem for problem in problems if not any(path in problem for path in expected)] == []
+    with watched(opened):
+        yield opened
+        context.close()
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ ADDRESSES = [f"/{'' if page == 'update_report' else page}?{CHOICE}" for page in 
     *(f"/flips?{CHOICE}&flips_tab={tab}" for tab in ("pairs", "slices", "versions")),
     f"/flips?{CHOICE}&flips_tab=pairs&pairs=versions",
     "/flips?dataset=demo-dialogue&flips_tab=scores&tau=0.1",
+    f"/review?{CHOICE}&reviewer=Ada",
 ]
 
 

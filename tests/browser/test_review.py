@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from serving import served, settled
+from serving import ROOT, served, settled
 
 from muscle_core.actions.reviews import list_reviews, queue_of
 from muscle_core.store import Workspace
@@ -27,6 +30,12 @@ def demo(demo_home: Path, tmp_path: Path) -> Iterator[Workspace]:
     workspace = Workspace.open(tmp_path / "workspace")
     yield workspace
     workspace.close()
+
+
+def gate(workspace: Workspace, *limits: str) -> int:
+    """Exit code of the gate over the pair."""
+    command = [sys.executable, "-m", "muscle_core", "gate", *PAIR[:2], "--dataset", PAIR[2], *limits]
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, "MUSCLE_HOME": str(workspace.home)}).returncode
 
 
 def place(page: Any, number: int, identity: str) -> None:
@@ -96,6 +105,18 @@ def test_a_reviewer_works_by_keyboard_and_a_reload_keeps_it(demo: Workspace, pag
         place(page, 2, flips[3])
         expect(page.get_by_role("combobox", name=re.compile("Show"))).to_have_value("unreviewed")
         expect(page).to_have_url(re.compile("review_state=unreviewed"))
+
+        # What is acceptable goes into the allow list, which the gate takes as it is.
+        page.get_by_role("tab", name="Export").click()
+        with page.expect_download(timeout=60_000) as download:
+            page.get_by_role("button", name="Allow list (1)").click()
+        assert download.value.suggested_filename == "allow-demo-choice-v1-to-demo-choice-v2-demo-choice-test.txt"
+        allowed = tmp_path / "allowed.txt"
+        download.value.save_as(allowed)
+        assert allowed.read_text() == f"{flips[1]}\n"
+        expect(page.get_by_text(f"--allow-file {download.value.suggested_filename}", exact=False)).to_be_visible()
+        assert gate(demo, "--max-flips", "133") == 100
+        assert gate(demo, "--max-flips", "133", "--allow-file", str(allowed)) == 0
         expect(page.get_by_test_id("stException")).to_have_count(0)
         page.goto("about:blank")
 

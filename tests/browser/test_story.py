@@ -54,7 +54,7 @@ def test_back_returns_to_the_view_before(demo_url: str, page: Any) -> None:
     expect(page.get_by_role("radio", name=re.compile("^Q4"))).to_be_checked()
 
 
-def test_the_whole_story(demo_url: str, page: Any) -> None:
+def test_the_whole_story(demo_url: str, page: Any, chrome: Any, tmp_path: Path) -> None:
     page.goto(demo_url)
     settled(page)
 
@@ -95,4 +95,37 @@ def test_the_whole_story(demo_url: str, page: Any) -> None:
     settled(page)
     expect(page.get_by_text("negative flip rate – less is better")).to_be_visible(timeout=30_000)
     expect(page.get_by_text(re.compile("token_correctness, from"), exact=False).first).to_be_visible()
+
+    # A person says what is wrong with the first flip.
+    page.get_by_role("link", name="Review", exact=True).click()
+    expect(page.get_by_role("heading", name="Review", exact=True)).to_be_visible(timeout=30_000)
+    settled(page)
+    page.get_by_role("textbox", name="Reviewer").fill("Storyteller")
+    page.get_by_role("textbox", name="Reviewer").press("Enter")
+    expect(page.get_by_text("A verdict is needed", exact=False)).to_be_visible(timeout=30_000)
+    settled(page)
+    for name in ("real regression", "misread question", "high"):
+        page.get_by_role("button", name=re.compile(name)).first.click()
+        settled(page)
+    page.get_by_role("textbox", name="Note").fill("read the <b>second</b> noun as the first")
+    page.get_by_role("button", name="Save and next").click()
+    expect(page.get_by_text(re.compile(r"^1 by Storyteller · \d+ of 134 negative flips reviewed"))).to_be_visible(
+        timeout=30_000
+    )
+
+    # The report holds the figures, what the adapter repairs, and what was said.
+    page.get_by_role("link", name="Update report").click()
+    expect(page.get_by_role("heading", name="Update report", exact=True)).to_be_visible(timeout=30_000)
+    settled(page)
+    expect(page.get_by_text(re.compile(r"fixes \d+ of 134 negative flips"))).to_be_visible()
+    with page.expect_download(timeout=120_000) as download:
+        page.get_by_role("button", name="Report (HTML)").click()
+    download.value.save_as(tmp_path / "report.html")
+    context = chrome.new_context()
+    report = context.new_page()
+    report.goto((tmp_path / "report.html").as_uri())
+    expect(report.get_by_role("heading", name="What people said of the flips")).to_be_visible()
+    expect(report.get_by_role("cell", name="read the <b>second</b> noun as the first")).to_be_visible()
+    expect(report.get_by_role("heading", name="Repair by a compatibility adapter")).to_be_visible()
+    context.close()
     no_exception(page)

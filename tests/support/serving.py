@@ -99,3 +99,28 @@ def settled(page: Any, timeout_ms: int = 60_000) -> None:
     page.wait_for_selector("h1", timeout=timeout_ms)
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=timeout_ms)
     page.wait_for_timeout(400)
+
+
+# A box of Streamlit with an exception, whenever it appears, also if it is gone again at the end of a test.
+WATCH = """
+new MutationObserver(() => {
+  for (const box of document.querySelectorAll('[data-testid="stException"]:not([data-told])')) {
+    box.setAttribute('data-told', '');
+    window.tellException(box.innerText);
+  }
+}).observe(document, {childList: true, subtree: true});
+"""
+# On a deep link Streamlit first asks below the page's path, and finds the server one level up: two 404s.
+EXPECTED = ("/_stcore/health", "/_stcore/host-config")
+
+
+@contextmanager
+def watched(page: Any) -> Iterator[list[str]]:
+    """Fail at the end if a page had an error in its console, an uncaught exception, or an exception of Streamlit."""
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(f"page error: {error}"))
+    page.on("console", lambda m: problems.append(f"{m.text} {m.location}") if m.type == "error" else None)
+    page.expose_binding("tellException", lambda _source, text: problems.append(f"exception shown: {text}"))
+    page.add_init_script(WATCH)
+    yield problems
+    assert [problem for problem in problems if not any(path in problem for path in EXPECTED)] == []
