@@ -96,7 +96,7 @@ def test_before_it_starts_time_is_unknown_then_measured(pair: Workspace) -> None
     assert "Time: **not known**" in said(app.markdown)
     assert "the time is not known before the first steps" in said(app.caption)
     assert "24 training samples, each is seen 333.3 times; 30 test samples." in said(app.markdown)
-    train_compat(pair, "task-old", "task-new", "choice", compat_preset("paper", {"steps": 3}))
+    train_compat(pair, "task-old", "task-new", "choice", compat_preset("paper", {"steps": 20}))
     app = opened()
     assert "Time: **about " in said(app.markdown)
     assert "by 1 earlier training of this update with this strategy and batch size" in said(app.caption)
@@ -115,11 +115,8 @@ def test_what_speaks_against_a_training_is_said_before(pair: Workspace, tiny_bas
 
     add_model_version(pair, "foreign", str(tiny_bases["foreign"]), role="new")
     evaluate(pair, "foreign", "choice")
-    probe = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    probe.query_params["new"] = "foreign"
-    probe.run()
-    print([(b.label, b.value, b.options) for b in probe.selectbox], said(probe.error))
-    app = opened(new="foreign")
+    app = opened()
+    field(app, "New version").set_value("foreign").run()
     assert "the tokenizers of 'task-old' and 'foreign' differ" in said(app.error)
 
 
