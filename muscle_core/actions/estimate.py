@@ -3,7 +3,8 @@
 Time grows with the samples that pass through the model, so what is measured is seconds a sample. The nearest earlier
 trainings are taken: of this update on this dataset with the same strategy and batch size, else with any strategy, else
 with any batch size, else of the same new base on another dataset, with the length of its samples taken into account.
-Where there is none, nothing is guessed: the time is unknown until the first steps.
+Trainings of fewer than 20 steps are left out. Where there is none, nothing is guessed: the time is unknown until the
+first steps.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from muscle_core.tasks import render_prompt
 SAME, OTHER_STRATEGY, OTHER_BATCH, OTHER_DATASET = "same", "other strategy", "other batch size", "other dataset"
 FORMULA, KEPT, EVALUATED, UNKNOWN = "formula", "kept", "evaluated", "unknown"
 _MANY = 4  # from so many measurements on, the range is that of their middle half
+_LEAST_STEPS = 20  # of a training that says how long a step takes: the first steps of a process are far slower
 _FLOAT_BYTES = 4
 _ADAPTER_COPIES = 3  # weights, and two moments of AdamW
 _CHECKPOINTS = 2  # kept at a time (see compat/fit.py)
@@ -180,9 +182,9 @@ def spread(values: Sequence[float], basis: str, factor: float = 1.0) -> Part:
 
 
 def seconds_a_sample(run: TrainingRun) -> float | None:
-    """Wall time of a training's steps for each sample that passed through; None where it was not recorded."""
+    """Wall time of a training's steps for each sample that passed through; None where it has too few to tell."""
     seconds, steps = run.summary.get("seconds"), run.summary.get("steps")
-    if not seconds or not steps:
+    if not seconds or not steps or steps < _LEAST_STEPS:
         return None
     return float(seconds / (steps * run.options["batch_size"] * run.options.get("gradient_accumulation", 1)))
 

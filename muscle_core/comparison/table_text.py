@@ -106,7 +106,7 @@ def compact_strategies(frame: pd.DataFrame) -> pd.DataFrame:
     for row in frame.to_dict("records"):
         plain = bool(row["is_plain_new"])
         name = f"{row['label']}\nplain new version" if plain else str(row["label"])
-        if row.get("seed_list"):
+        if not plain and row.get("seed_list"):
             name += f"\nseed{'s' if row['seeds'] > 1 else ''} {row['seed_list']}"
         cells = {"strategy": name}
         if is_known(row.get("accuracy")):

@@ -26,8 +26,9 @@ from muscle_core.ui.picks import Picks
 from muscle_core.ui.url import publish, restore
 from muscle_core.ui.wrapped_table import wrapped_table
 
-_ROWS, _ONE_BY_ONE, _SEEDS = "rows", "one by one", "over seeds"
-_COLUMNS, _MAIN, _ALL = "columns", "main", "all"
+_ROWS, _COLUMNS = "rows", "columns"  # URL parameters
+_SEEDS, _ONE_BY_ONE = words.ROW_NAMES
+_MAIN, _ALL = words.COLUMN_NAMES
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # name the lines of mixes
 _MOST_ROWS = 20  # of the table with the main columns; with more it scrolls
 

@@ -119,16 +119,17 @@ def _all_jobs(workspace: Workspace) -> None:
     jobs = list_jobs(workspace, _MOST_JOBS)
     waits, started = waiting(workspace, jobs), tries(workspace, jobs)
     rows = [
-        {
-            "job": job.id[:8],
-            "state": words.STATES[job.state],
-            "what": plain(job.title),
-            "waits for": waits[job.id].short if job.id in waits else "–",
-            "submitted": f"{job.created_at:%Y-%m-%d %H:%M} UTC",
-            "time": "–" if job.started_at is None else duration(one_job.seconds_of(job)),
-            "tries": started.get(job.id, 0),
-        }
+        (
+            job.id[:8],
+            words.STATES[job.state],
+            plain(job.title),
+            waits[job.id].short if job.id in waits else "–",
+            f"{job.created_at:%Y-%m-%d %H:%M} UTC",
+            "–" if job.started_at is None else duration(one_job.seconds_of(job)),
+            started.get(job.id, 0),
+        )
         for job in jobs
     ]
-    wrapped_table(pd.DataFrame(rows), "all_jobs", wide=[3], alt=words.ALL_JOBS_ALT)
+    frame = pd.DataFrame(rows, columns=list(words.JOB_COLUMNS))
+    wrapped_table(frame, "all_jobs", wide=[3], alt=words.ALL_JOBS_ALT)
     st.caption(words.ALL_JOBS_NOTE)

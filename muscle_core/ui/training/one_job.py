@@ -238,11 +238,9 @@ def _folded(workspace: Workspace, job: Job, kind: str | None, usual: str) -> Non
     rows = []
     for event in history(workspace, job.id):
         what, more = event_words(workspace, event)
-        rows.append(
-            {"when": _moment(event.at), "what": what, "more": plain(more or "–"), "worker": plain(event.worker or "–")}
-        )
+        rows.append((_moment(event.at), what, plain(more or "–"), plain(event.worker or "–")))
     with st.expander(words.of_the(words.HISTORY, kind, usual)):
-        frame = pd.DataFrame(rows, columns=["when", "what", "more", "worker"])
+        frame = pd.DataFrame(rows, columns=list(words.HISTORY_COLUMNS))
         wrapped_table(frame, f"history_{job.id}", wide=[3], alt=words.HISTORY_ALT)
 
 

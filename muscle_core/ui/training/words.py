@@ -77,9 +77,7 @@ START = "Start training"
 QUEUED = "Training queued."
 UNDER_WAY = "This training is already under way."
 FROM_SCRATCH = "The version that this preset starts from has no adapter, so that it starts from a fresh one."
-NO_VALIDATION = (
-    "This preset stops early by a split named validation, which this dataset does not have: it does not here."
-)
+NO_VALIDATION = "This preset stops early by a split named validation, which this dataset lacks: it runs on."
 
 _PRESETS = {
     "quick": "To see that everything works. Do not judge the method by it.",
@@ -319,6 +317,8 @@ SEE_MASKING, READ_SAMPLES = "See it in Masking", "Read its samples"
 LOG_NOW = "Last lines of the log"
 LOG_EMPTY = "Nothing is in the log yet."
 LOG, LAST_LINES, TRACEBACK, HISTORY = "Log", "Last lines of the log", "Traceback", "History"
+JOB_COLUMNS = ("job", "state", "what", "waits for", "submitted", "time", "tries")
+HISTORY_COLUMNS = ("when", "what", "more", "worker")
 HISTORY_ALT = "What happened to this job, oldest first"
 ALL_JOBS_ALT = "Background jobs, newest first"
 ALL_JOBS_NOTE = (

@@ -1,0 +1,73 @@
+"""Training in a real Chromium: the command follows the form, a training shows the time left, two are compared."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from helpers import worker_pids
+from playwright.sync_api import expect
+from serving import served, settled
+
+pytestmark = pytest.mark.browser
+CHOICE = "dataset=demo-choice&old=demo-choice-v1&new=demo-choice-v2"
+
+
+@pytest.fixture
+def own_home(demo_home: Path, tmp_path: Path):
+    """A copy of the demo with two short trainings in it; its workers end with it."""
+    from muscle_core.actions.train import train_compat
+    from muscle_core.compat.config import CompatConfig
+    from muscle_core.store import Workspace
+
+    home = tmp_path / "workspace"
+    shutil.copytree(demo_home, home)
+    workspace = Workspace.open(home)
+    for options in ({}, {"strategy": "always_old", "learning_rate": 2e-4}):
+        config = CompatConfig.from_dict({"steps": 20, "batch_size": 4, "initialisation": "new", **options})
+        train_compat(workspace, "demo-choice-v1", "demo-choice-v2", "demo-choice", config, limit=80)
+    workspace.close()
+    yield home
+    for pid in worker_pids(home):
+        os.kill(pid, signal.SIGTERM)
+        psutil.Process(pid).wait(timeout=90)
+
+
+def test_form_command_time_left_and_comparison(own_home: Path, page: Any, tmp_path: Path) -> None:
+    with served(own_home, tmp_path / "app.log") as url:
+        page.goto(f"{url}/training?{CHOICE}")
+        settled(page)
+        # Before it starts: what it takes, by the two trainings.
+        expect(page.get_by_text(re.compile("^Steps .*: by 2 earlier trainings"))).to_be_visible()
+        expect(page.get_by_text("Both versions have one tokenizer.")).to_be_visible()
+        # The command follows the form.
+        page.get_by_text("The same as a command or a recipe").click()
+        command = page.get_by_test_id("stCode").filter(has_text="python -m muscle_core train compat").first
+        expect(command).to_contain_text("--dataset demo-choice --background")
+        page.get_by_role("spinbutton", name="Steps", exact=True).fill("3000")
+        page.get_by_role("spinbutton", name="Seed", exact=True).fill("9")
+        page.get_by_role("spinbutton", name="Seed", exact=True).press("Enter")
+        expect(command).to_contain_text("--seed 9 --set steps=3000 --background")
+        # Live: the time left, the log, and cancelling.
+        page.get_by_role("button", name="Start training").click()
+        expect(page.get_by_text(re.compile(r"training: [\d,]+ of 3,000 · about .* left"))).to_be_visible(timeout=60_000)
+        expect(page.get_by_text(re.compile(r"step [\d,]+ of 3,000: loss"))).to_be_visible(timeout=30_000)
+        page.get_by_role("button", name="Cancel this job").click()
+        expect(page.get_by_text(re.compile("Cancelled: the training of"))).to_be_visible(timeout=60_000)
+        expect(page.get_by_role("button", name="Resume this job")).to_be_visible()
+        # Two trainings: differences only, then all, in the address.
+        expect(page.get_by_text(re.compile(r"^\d+ of \d+ settings differ\.$"))).to_be_visible()
+        settings = page.get_by_test_id("stTable").filter(has_text="learning_rate")
+        expect(settings).to_contain_text("0.0002")
+        expect(settings).not_to_contain_text("torch")
+        page.get_by_text("all settings", exact=True).click()
+        expect(page).to_have_url(re.compile("settings=all"))
+        expect(page.get_by_test_id("stTable").filter(has_text="torch")).to_be_visible()
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        page.goto("about:blank")  # a page that is still open would miss the server that ends here
