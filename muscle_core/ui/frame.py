@@ -19,9 +19,10 @@ from muscle_core.paths import system_text
 from muscle_core.store import Workspace
 from muscle_core.ui.url import forget
 
-# Chosen pills and tabs are written in the primary colour, which must be dark enough under white text to be read on a
-# button; on a dark page that is too dark for text.
+# Chosen pills and tabs, and the value of a slider, are written in the primary colour, which must be dark enough under
+# white text to be read on a button; on a dark page that is too dark for text.
 _STYLE = """<style>
+[data-testid="stSliderThumbValue"] p,
 button[data-selected="true"] [data-testid="stMarkdownContainer"] p,
 [data-testid="stTab"][aria-selected="true"] [data-testid="stMarkdownContainer"] p {
   color: light-dark(#00558A, #9AD4F6);
