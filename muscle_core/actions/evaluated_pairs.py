@@ -72,7 +72,9 @@ def evaluated_pairs(workspace: Workspace, places: list[Place]) -> list[Evaluated
         places: result of `evaluated_places`.
     """
     known = {version.id: version for place in places for version in place.versions}
-    updates = {(version.parent_id, version.id) for version in known.values() if version.role not in MADE_HERE}
+    updates: set[tuple[str | None, str | None]] = {
+        (version.parent_id, version.id) for version in known.values() if version.role not in MADE_HERE
+    }
     repairs = set()
     for training in list_training_runs(workspace):
         updates.add((training.old_version_id, training.new_version_id))

@@ -31,14 +31,14 @@ class PairFigure(NamedTuple):
 
     Attributes:
         value: share of the samples, or for the accuracy change their difference; nan where n is 0.
-        count: samples that are counted; of the accuracy change, those gained minus those lost.
+        counted: samples that are counted; of the accuracy change, those gained minus those lost.
         n: samples judged in both.
         low: lower limit of the 95 % interval (Wilson; of the accuracy change Tango).
         high: upper limit.
     """
 
     value: float
-    count: int
+    counted: int
     n: int
     low: float
     high: float

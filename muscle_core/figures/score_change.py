@@ -78,7 +78,7 @@ def score_change_histogram(comparison: Comparison, score: str, tau: float | None
     )
 
 
-def _ranges(edges: NDArray[np.float64], low: float, high: float) -> Iterator[tuple[float, float]]:
+def _ranges(edges: NDArray[np.floating], low: float, high: float) -> Iterator[tuple[float, float]]:
     """What of each bin lies in [low, high); the outermost bins have no limit of their own."""
     outer = [-math.inf, *edges[1:-1].tolist(), math.inf]
     return ((max(a, low), min(b, high)) for a, b in pairwise(outer))

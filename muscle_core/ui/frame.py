@@ -20,7 +20,7 @@ from muscle_core.store import Workspace
 from muscle_core.ui import words
 from muscle_core.ui.url import forget
 
-# Chosen pills and tabs are written in the primary colour, which must be dark enough under white text to be read on a
+# Chosen pills and tabs, and the value of a slider, are written in the primary colour, which must be dark enough under white text to be read on a
 # button; on a dark page that is too dark for text. Lines are no longer than can be read, whatever the screen; digits
 # are equally wide, so that figures stand below one another; what the keyboard is at has a frame.
 _STYLE = """<style>
@@ -34,6 +34,7 @@ _STYLE = """<style>
   outline: 2px solid light-dark(#0067A3, #7CC7F2) !important; outline-offset: 2px;
 }
 .st-key-tour_banner { background: light-dark(#EDF5FB, #15222D); border-color: light-dark(#B5D3E8, #2E4A5F); }
+[data-testid="stSliderThumbValue"] p,
 button[data-selected="true"] [data-testid="stMarkdownContainer"] p,
 [data-testid="stTab"][aria-selected="true"] [data-testid="stMarkdownContainer"] p {
   color: light-dark(#00558A, #9AD4F6);

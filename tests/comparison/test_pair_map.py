@@ -49,7 +49,7 @@ def test_every_pair_is_that_of_the_comparison(tables: dict[str, pd.DataFrame]) -
             expected = {"nfr": one.nfr, "pfr": one.pfr, "nfr_mc": one.nfr_mc}
             for measure, rate in expected.items():
                 figure = found.figure(measure, old, new)
-                assert (figure.count, figure.n) == (rate.numerator, rate.denominator)
+                assert (figure.counted, figure.n) == (rate.numerator, rate.denominator)
                 assert (figure.value, figure.low, figure.high) == (rate.value, rate.low, rate.high)
             change = found.figure("accuracy_change", old, new)
             assert change.value == pytest.approx(one.accuracy_change.value)

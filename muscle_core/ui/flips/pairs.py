@@ -144,9 +144,9 @@ def _pair_cell(
     text = _value(figure.value, measure)
     if not narrow:
         text += (
-            f"<br>{figure.count:+,} of {figure.n:,}"
+            f"<br>{figure.counted:+,} of {figure.n:,}"
             if measure == "accuracy_change"
-            else (f"<br>{figure.count:,} of {figure.n:,}")
+            else (f"<br>{figure.counted:,} of {figure.n:,}")
         )
     key = [place.dataset.name, place.split, pair.old, pair.new, measure]
     return Cell(row, column, figure.value, text, title + _sentence(figure, measure), key)
@@ -254,9 +254,9 @@ def _largest(table: pd.DataFrame, measure: Measure) -> str:
     if known.empty:
         return ""
     row = known.loc[known["value"].astype(float).abs().idxmax()]
-    figure = PairFigure(float(row["value"]), int(row["count"]), int(row["n"]), float(row["low"]), float(row["high"]))
-    texts = (plain(str(row[name])) for name in ("old", "new", "dataset"))
-    return words.largest_says(words.MEASURES[measure], *texts, plain(_sentence(figure, measure)))
+    figure = PairFigure(float(row["value"]), int(row["counted"]), int(row["n"]), float(row["low"]), float(row["high"]))
+    old, new, dataset = (plain(str(row[name])) for name in ("old", "new", "dataset"))
+    return words.largest_says(words.MEASURES[measure], old, new, dataset, plain(_sentence(figure, measure)))
 
 
 def _value(value: float, measure: Measure, *, short: bool = False) -> str:
@@ -267,7 +267,7 @@ def _value(value: float, measure: Measure, *, short: bool = False) -> str:
 
 def _sentence(figure: PairFigure, measure: Measure) -> str:
     sign = "+" if measure == "accuracy_change" else ""
-    of = f"{figure.count:{sign},} of {figure.n:,}"
+    of = f"{figure.counted:{sign},} of {figure.n:,}"
     return f"{_value(figure.value, measure)} ({of}; 95 % interval {_range(figure, measure)})"
 
 

@@ -81,7 +81,7 @@ def _flow(comparison: Comparison) -> None:
     chart(
         flow_chart([comparison.old_name, comparison.new_name], streams, dark=dark_theme()),
         key="flips_flow",
-        says=words.flow_says(*map(texts, (counts.q1, counts.q4, counts.q2, counts.q3)), f"{counts.n:,}"),
+        says=words.flow_says(texts(counts.q1), texts(counts.q4), texts(counts.q2), texts(counts.q3), f"{counts.n:,}"),
         alt=words.FLOW_ALT,
         numbers=lambda: streams,
         name="flips-old-to-new",
