@@ -78,6 +78,7 @@ class ComparedSamples:
         self._path = workspace.local(dataset.path)
         self._made: dict[str, Any] = {}
         self._lock = RLock()
+        self._locks: dict[str, RLock] = {}
         self._places = _aligned(comparison.rows.ids, known.ids, known.places)
 
     def columns(self, run_named: Callable[[str], EvaluationRun | None]) -> SampleColumns:
@@ -206,10 +207,13 @@ class ComparedSamples:
     # ------------------------------------------------------------------------------------------------- all samples
 
     def _once(self, name: str, make: Callable[[], _Made]) -> _Made:
-        with self._lock:
-            if name not in self._made:
-                self._made[name] = make()
-            return self._made[name]
+        if name not in self._made:
+            with self._lock:
+                own = self._locks.setdefault(name, RLock())
+            with own:  # one lock each: who searches does not wait for who looks for causes
+                if name not in self._made:
+                    self._made[name] = make()
+        return self._made[name]
 
     def _column(self, name: str) -> pa.Array:
         return self._once(f"column {name}", lambda: self._taken(read_sample_column(self._path, name)))
