@@ -7,6 +7,7 @@
 # make bench-growth  cost and memory of our evaluation by number of rows
 # make bench-history  the pairwise NFR matrix of many versions against one bare NumPy pass (half a minute)
 # make bench-compare  comparing two stored runs of a million samples against reading them (about 2 minutes)
+# make bench-samples  the Samples page over a million samples against a thousand, in Chromium (about 4 minutes)
 # make logs  the real lm-eval and Inspect logs that the tests of imports read
 # make rebuild-demo  make the demo's weights again from nothing (about 20 minutes)
 
@@ -24,7 +25,7 @@ ARGS ?=
 # Test files side by side, in the order of tests/conftest.py: most of their time they wait for other processes.
 SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-slow lint rebuild-demo bench-eval bench-train bench-growth bench-history bench-compare logs clean
+.PHONY: demo test test-slow lint rebuild-demo bench-eval bench-train bench-growth bench-history bench-compare bench-samples logs clean
 
 # torch first and alone: it decides which build the other packages are resolved against.
 $(STAMP): requirements.txt
@@ -84,6 +85,9 @@ bench-history: $(STAMP)
 
 bench-compare: $(STAMP)
 	$(RUN) -m benchmarks.compare.run $(ARGS)
+
+bench-samples: $(DEV_STAMP)
+	$(RUN) -m benchmarks.samples.run $(ARGS)
 
 logs: $(BENCH_STAMP) $(DEV_STAMP)
 	$(BENCH)/bin/python benchmarks/logs/make_logs.py lm-eval --work $(BENCH)/logs

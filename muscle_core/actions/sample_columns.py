@@ -197,11 +197,11 @@ class ComparedSamples:
 
     def _explained(self, flips: NDArray[Any], texts: pa.Table) -> pd.DataFrame:
         """Some negative flips with their causes, without looking at all others."""
-        predictions = [
+        old, new = (
             read_prediction_rows(self._workspace.local(run.path), places[flips], _OF_CAUSES)
             for run, places in zip(self._runs, self.comparison.rows.rows, strict=False)
-        ]
-        return explain(self.comparison, *predictions, texts, unit=margin_unit(self._runs[:2]), chosen=flips)
+        )
+        return explain(self.comparison, old, new, texts, unit=margin_unit(self._runs[:2]), chosen=flips)
 
     # ------------------------------------------------------------------------------------------------- all samples
 
@@ -286,12 +286,12 @@ class ComparedSamples:
     def _all_causes(self) -> tuple[pa.Array, pd.DataFrame]:
         rows = self.comparison.rows
         flips = np.flatnonzero(in_quadrant(rows, "Q4"))
-        predictions = [
+        old, new = (
             read_prediction_table(self._workspace.local(run.path), _OF_CAUSES).take(pa.array(places[flips]))
             for run, places in zip(self._runs, rows.rows, strict=False)
-        ]
+        )
         table = read_sample_table(self._path, self._split)
-        found = explain(self.comparison, *predictions, table, unit=margin_unit(self._runs[:2]), chosen=flips)
+        found = explain(self.comparison, old, new, table, unit=margin_unit(self._runs[:2]), chosen=flips)
         place = np.full(len(rows.ids), -1)
         place[flips] = np.arange(len(flips))
         causes = pa.array(found["cause"], pa.large_string()).take(pa.array(place, mask=place < 0))

@@ -86,10 +86,12 @@ def wanted(samples: ComparedSamples, named: Callable[[str], EvaluationRun | None
     has_quadrants = samples.comparison.counts is not None
     if not has_quadrants or state["quadrant"] not in (None, "Q4"):
         state["cause"] = ""  # only negative flips have one
+    if not has_quadrants:
+        state["quadrant"] = None  # no widget of that key is drawn
     change = read_range(state["change"])
     if change is not None and change.score not in samples.comparison.rows.scores:
         change = None
-    slices = ()
+    slices: tuple[tuple[str, str], ...] = ()
     if state["slice"]:
         slices = read_slices(state["slice"], lambda field: _values_of(samples, field))
     versions = {}
@@ -254,7 +256,10 @@ def _of_fields(samples: ComparedSamples) -> None:
         format_func=words.field,
     )
     column = samples.condition(field) if field else None
-    counts = [] if column is None else np.bincount(column.codes[column.codes >= 0], minlength=len(column.values))
+    counted: dict[str, int] = {}
+    if column is not None:
+        sizes = np.bincount(column.codes[column.codes >= 0], minlength=len(column.values))
+        counted = dict(zip(column.values, map(int, sizes), strict=True))
 
     def apply(value: str) -> None:
         others = [part for part in st.session_state["slice"].split("&") if part and not part.startswith(f"{field}=")]
@@ -262,11 +267,11 @@ def _of_fields(samples: ComparedSamples) -> None:
 
     right.selectbox(
         words.VALUE,
-        [] if column is None else column.values,
+        list(counted),
         index=None,
         key="samples_add_value",
         placeholder=words.NO_FIELD if column is None else words.VALUE_HINT,
-        format_func=lambda value: words.counted(value, int(counts[column.values.index(value)])) if column else value,
+        format_func=lambda value: words.counted(value, counted[value]),
         on_change=_picked("samples_add_value", apply),
     )
 
