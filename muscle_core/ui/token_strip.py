@@ -80,6 +80,7 @@ def show(
     offered = [name for name in strategies or STRATEGIES if name in found.follows]
     restore(STRATEGY, offered[0], lambda name: name in offered)
     strategy = st.segmented_control(words.STRATEGY, offered, key=STRATEGY, required=True, format_func=plain)
+    assert strategy is not None  # one is required
     publish(STRATEGY, None if strategy == offered[0] else strategy)
     counts = Counter(found.follows[strategy])
     summary = words.summary(strategy, dict(sorted(counts.items())))

@@ -102,13 +102,14 @@ def _choices(chosen: Picks, sample: Sample) -> tuple[str, str]:
     bases = ["old", "new", *([_GOLD] if sample.target else [])]
     marks = list(words.MARKS) if sample.target and chosen.dataset.task_kind in _WITH_SHARED_WORDS else [_DIFFERENCES]
     row = st.container(horizontal=True)
-    mark = _DIFFERENCES
+    mark: str | None = _DIFFERENCES
     if len(marks) > 1:
         restore(MARK, _DIFFERENCES, lambda value: value in marks)
         mark = row.segmented_control(
             words.MARK, marks, key=MARK, required=True, format_func=words.MARKS.__getitem__, help=words.MARK_HELP
         )
         publish(MARK, None if mark == _DIFFERENCES else mark)
+    assert mark is not None  # one is required
     if mark != _DIFFERENCES:
         return mark, _GOLD
     restore(BASE, "old", lambda value: value in bases)
@@ -121,6 +122,7 @@ def _choices(chosen: Picks, sample: Sample) -> tuple[str, str]:
         help=words.COMPARE_HELP,
     )
     publish(BASE, None if base == "old" else base)
+    assert base is not None
     return mark, base
 
 
