@@ -185,7 +185,7 @@ def _live_log(workspace: Workspace, job: Job) -> None:
     st.caption(words.LOG_NOW)
     log = log_tail(job_file(workspace, job.id, LOG))
     with st.container(height=_LOG_HEIGHT, autoscroll=True, key="live_log"):
-        st.code(log or words.LOG_EMPTY, language=None)
+        st.code(log or words.LOG_EMPTY, language=None, wrap_lines=True)
 
 
 def _figures(workspace: Workspace, job: Job) -> None:
