@@ -20,9 +20,10 @@ from muscle_core.store import Workspace
 from muscle_core.ui import words
 from muscle_core.ui.url import forget
 
-# Chosen pills and tabs, and the value of a slider, are written in the primary colour, which must be dark enough under white text to be read on a
-# button; on a dark page that is too dark for text. Lines are no longer than can be read, whatever the screen; digits
-# are equally wide, so that figures stand below one another; what the keyboard is at has a frame.
+# Chosen pills and tabs, and the value of a slider, are written in the primary colour, which must be dark enough under
+# white text to be read on a button; on a dark page that is too dark for text. Lines are no longer than can be read,
+# whatever the screen; digits are equally wide, so that figures stand below one another; what the keyboard is at has a
+# frame.
 _STYLE = """<style>
 [data-testid="stMainBlockContainer"] {
   max-width: 1640px; padding: 3.25rem clamp(1rem, 4vw, 5rem) 4rem;
