@@ -59,9 +59,9 @@ def word_difference(base: str, text: str) -> Difference | None:
     first, second = ([match.span() for match in _WORD.finditer(one)] for one in (base, text))
     if max(len(first), len(second)) > MOST_WORDS:
         return None
-    words_of = [[one[start:end] for start, end in spans] for one, spans in ((base, first), (text, second))]
+    old, new = ([one[start:end] for start, end in spans] for one, spans in ((base, first), (text, second)))
     found = Difference([], [])
-    for operation, a, b, c, d in SequenceMatcher(None, *words_of, autojunk=False).get_opcodes():
+    for operation, a, b, c, d in SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
         if operation == "equal":
             continue
         if b > a:
