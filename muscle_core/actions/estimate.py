@@ -56,14 +56,14 @@ class Part(NamedTuple):
         high: upper end.
         basis: where it comes from: SAME, OTHER_STRATEGY, OTHER_BATCH, OTHER_DATASET, FORMULA, KEPT, EVALUATED or
             UNKNOWN.
-        count: how many measurements it comes from.
+        measured: how many measurements it comes from.
     """
 
     value: float | None
     low: float | None
     high: float | None
     basis: str
-    count: int = 0
+    measured: int = 0
 
 
 class Estimate(NamedTuple):
@@ -98,7 +98,7 @@ class Estimate(NamedTuple):
             return self.steps
         parts = [part for part in (self.steps, self.teachers, self.evaluation) if part.value is not None]
         value, low, high = (sum(getattr(part, end) for part in parts) for end in ("value", "low", "high"))
-        return Part(value, low, high, self.steps.basis, self.steps.count)
+        return Part(value, low, high, self.steps.basis, self.steps.measured)
 
     @property
     def disk(self) -> Part:
@@ -149,8 +149,10 @@ def estimate(
     own = [one.run for one in earlier if one.basis != OTHER_DATASET]
     adapter = _adapter_bytes(workspace, own, new, config)
     copies = _ADAPTER_COPIES * (_CHECKPOINTS if config.checkpoint_every else 1)
-    times = [None if adapter.value is None else copies * getattr(adapter, end) for end in ("value", "low", "high")]
-    checkpoints = Part(*times, FORMULA if adapter.value is not None else UNKNOWN)
+    checkpoints = adapter._replace(basis=FORMULA if adapter.value is not None else UNKNOWN, measured=0)
+    if adapter.value is not None:
+        checkpoints = checkpoints._replace(value=copies * adapter.value, low=copies * adapter.value)
+        checkpoints = checkpoints._replace(high=checkpoints.value)
     return Estimate(
         _steps(earlier, config),
         _teachers(workspace, own, int(rows), config, dataset, train_split, limit),

@@ -111,7 +111,7 @@ def test_time_is_that_of_the_nearest_earlier_trainings(pair: Workspace) -> None:
     assert of(pair).steps == (7.0, 6.0, 8.0, SAME, 2)
     assert of(pair, steps=200, gradient_accumulation=3).steps.value == pytest.approx(7.0 * 10 * 3)
     remember(pair, 900.0, steps=19)  # its first steps, while a process warms up, say nothing of others
-    assert of(pair).steps.count == 2
+    assert of(pair).steps.measured == 2
     assert of(pair, gradient_checkpointing=True).steps.basis == UNKNOWN  # a step of it does other work
 
 
@@ -189,7 +189,7 @@ def _runs(workspace: Workspace) -> list[TrainingRun]:
 def test_the_range_is_that_of_the_middle_half(values: list[float]) -> None:
     part = spread(values, SAME)
     assert part.value == pytest.approx(statistics.median(values))
-    assert part.count == len(values)
+    assert part.measured == len(values)
     inside = sum(part.low - 1e-9 <= value <= part.high + 1e-9 for value in values)
     if len(values) < 4:
         assert (part.low, part.high) == (min(values), max(values))

@@ -25,8 +25,8 @@ def show(workspace: Workspace, request: CompatRequest) -> None:
             found = looked_at(workspace, request)
         if found.problems:
             texts = [plain(check.detail) if check.detail else words.check_line(check) for check in found.problems]
-            lines = "".join(f"\n- {text}" for text in dict.fromkeys(texts))
-            st.error(f"{words.CANNOT_START}\n{lines}", icon=":material/error:")
+            listed = "".join(f"\n- {text}" for text in dict.fromkeys(texts))
+            st.error(f"{words.CANNOT_START}\n{listed}", icon=":material/error:")
         expected = found.estimate
         if expected is not None:
             columns = wrapping_columns(3, least=180, key="preflight_figures")

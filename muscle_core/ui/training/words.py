@@ -158,8 +158,8 @@ def check_line(check: Check) -> str:
     if check.name == "answers" and "train" in numbers:
         if numbers["bare"]:
             return f"{numbers['bare']:,} of {numbers['train']:,} training samples have no reference answer."
-        passes = numbers["passes"] or 0
-        times = f"each is seen {passes:,.1f} times" if passes >= 1 else f"{float(passes) * 100:.0f} % of them are seen"
+        passes = float(numbers["passes"] or 0)
+        times = f"each is seen {passes:,.1f} times" if passes >= 1 else f"{passes * 100:.0f} % of them are seen"
         return (
             f"{numbers['train']:,} training samples, {times}; {numbers['test']:,} test samples. All training samples "
             "have a reference answer."
@@ -218,7 +218,7 @@ def time_source(steps: Part, teachers: Part, evaluation: Part) -> str:
             "No earlier training of these models is in this workspace, so that the time is not known before the first "
             "steps; the job then says it."
         )
-    trainings = f"{steps.count:,} earlier training{'s' if steps.count != 1 else ''}"
+    trainings = f"{steps.measured:,} earlier training{'s' if steps.measured != 1 else ''}"
     whose = {
         basis.SAME: f"by {trainings} of this update with this strategy and batch size",
         basis.OTHER_STRATEGY: f"by {trainings} of this update with other strategies",
@@ -227,8 +227,8 @@ def time_source(steps: Part, teachers: Part, evaluation: Part) -> str:
         basis.OTHER_DATASET: f"by {trainings} of this base on other data, adjusted for the length of the samples",
     }[steps.basis]
     spread = (
-        f", {'half of them' if steps.count >= 4 else 'they'} took {duration(steps.low)} to {duration(steps.high)}"
-        if steps.count > 1
+        f", {'half of them' if steps.measured >= 4 else 'they'} took {duration(steps.low)} to {duration(steps.high)}"
+        if steps.measured > 1
         else ""
     )
     parts = f"Steps {duration(steps.value)}: {whose}{spread}."
@@ -250,7 +250,7 @@ def memory_source(part: Part) -> str:
     if part.basis == basis.FORMULA:
         return "The weights in 32 bits; activations and libraries come on top, how much is not known."
     of = "this update" if part.basis == basis.SAME else "this base on other data"
-    return f"The peak of the process, by {part.count:,} earlier training{'s' if part.count != 1 else ''} of {of}."
+    return f"The peak of the process, by {part.measured:,} earlier training{'s' if part.measured != 1 else ''} of {of}."
 
 
 def disk_source(adapter: Part, checkpoints: Part, store: Part) -> str:
