@@ -16,7 +16,12 @@ CHOICE = "dataset=demo-choice&old=demo-choice-v1&new=demo-choice-v2"
 ROOT = Path(__file__).resolve().parents[2]
 # The first page lives at the root.
 ADDRESSES = [f"/{'' if page == 'update_report' else page}?{CHOICE}" for page in PAGES] + [
-    f"/samples?{CHOICE}&quadrant=Q4&sample=choice-test-0001"
+    f"/samples?{CHOICE}&quadrant=Q4&sample=choice-test-0001",
+    "/?tour=1",
+    "/?tour=4",
+    "/library?tab=import",
+    "/library?tab=datasets",
+    "/library?tab=disk",
 ]
 
 
