@@ -23,6 +23,11 @@ ADDRESSES = [f"/{'' if page == 'update_report' else page}?{CHOICE}" for page in 
     f"/flips?{CHOICE}&flips_tab=pairs&pairs=versions",
     "/flips?dataset=demo-dialogue&flips_tab=scores&tau=0.1",
     f"/review?{CHOICE}&reviewer=Ada",
+    "/?tour=1",
+    "/?tour=4",
+    "/library?tab=import",
+    "/library?tab=datasets",
+    "/library?tab=disk",
 ]
 
 

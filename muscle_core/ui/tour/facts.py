@@ -152,13 +152,14 @@ def _facts(
 
 
 def _worst_slice(workspace: Workspace, pair: Pair, comparison: Comparison) -> WorstSlice | None:
-    tables, found = [], []
+    found, tables = [], []
     for version in (pair.old, pair.new):
         run = latest_run(workspace, version, pair.dataset, SPLIT)
         assert isinstance(run, EvaluationRun)  # see `demo_pair`
         found.append(run)
         tables.append(data.predictions(workspace, version, pair.dataset, SPLIT).reset_index(drop=True))
-    frame = explain(comparison, *tables, sample_table(workspace, pair.dataset, SPLIT), unit=margin_unit(found))
+    old, new = tables
+    frame = explain(comparison, old, new, sample_table(workspace, pair.dataset, SPLIT), unit=margin_unit(found))
     table = slice_table(frame, slice_columns(frame, pair.dataset.task_kind))
     row = table.loc[table["p_adjusted"].idxmin()] if len(table) else None
     if row is None or not row["p_adjusted"] < _SIGNIFICANT:
