@@ -7,6 +7,8 @@
 # make bench-growth  cost and memory of our evaluation by number of rows
 # make bench-history  the pairwise NFR matrix of many versions against one bare NumPy pass (half a minute)
 # make bench-compare  comparing two stored runs of a million samples against reading them (about 2 minutes)
+# make bench-sessions  20 browser sessions at once for three minutes: errors, figures, latency, memory
+# make screenshots  pictures of every page for the documentation (docs/images)
 # make logs  the real lm-eval and Inspect logs that the tests of imports read
 # make rebuild-demo  make the demo's weights again from nothing (about 20 minutes)
 
@@ -24,7 +26,7 @@ ARGS ?=
 # Test files side by side, in the order of tests/conftest.py: most of their time they wait for other processes.
 SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-slow lint rebuild-demo bench-eval bench-train bench-growth bench-history bench-compare logs clean
+.PHONY: demo test test-slow lint rebuild-demo bench-eval bench-train bench-growth bench-history bench-compare bench-sessions screenshots logs clean
 
 # torch first and alone: it decides which build the other packages are resolved against.
 $(STAMP): requirements.txt
@@ -84,6 +86,12 @@ bench-history: $(STAMP)
 
 bench-compare: $(STAMP)
 	$(RUN) -m benchmarks.compare.run $(ARGS)
+
+bench-sessions: $(DEV_STAMP)
+	$(RUN) -m benchmarks.sessions.run $(ARGS)
+
+screenshots: $(DEV_STAMP)
+	$(RUN) docs/screenshots.py $(ARGS)
 
 logs: $(BENCH_STAMP) $(DEV_STAMP)
 	$(BENCH)/bin/python benchmarks/logs/make_logs.py lm-eval --work $(BENCH)/logs

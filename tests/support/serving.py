@@ -102,7 +102,7 @@ def settled(page: Any, timeout_ms: int = 60_000) -> None:
 
 
 # A box of Streamlit with an exception, whenever it appears, also if it is gone again at the end of a test.
-_WATCH = """
+WATCH = """
 new MutationObserver(() => {
   for (const box of document.querySelectorAll('[data-testid="stException"]:not([data-told])')) {
     box.setAttribute('data-told', '');
@@ -111,7 +111,7 @@ new MutationObserver(() => {
 }).observe(document, {childList: true, subtree: true});
 """
 # On a deep link Streamlit first asks below the page's path, and finds the server one level up: two 404s.
-_EXPECTED = ("/_stcore/health", "/_stcore/host-config")
+EXPECTED = ("/_stcore/health", "/_stcore/host-config")
 
 
 @contextmanager
@@ -121,6 +121,6 @@ def watched(page: Any) -> Iterator[list[str]]:
     page.on("pageerror", lambda error: problems.append(f"page error: {error}"))
     page.on("console", lambda m: problems.append(f"{m.text} {m.location}") if m.type == "error" else None)
     page.expose_binding("tellException", lambda _source, text: problems.append(f"exception shown: {text}"))
-    page.add_init_script(_WATCH)
+    page.add_init_script(WATCH)
     yield problems
-    assert [problem for problem in problems if not any(path in problem for path in _EXPECTED)] == []
+    assert [problem for problem in problems if not any(path in problem for path in EXPECTED)] == []
