@@ -222,7 +222,8 @@ def markdown(result: dict[str, Any]) -> str:
         f"{result['sessions']} sessions of one Chromium and the server share the cores for {result['seconds']:.0f} "
         f"seconds: {result['visits']:,} visits of pages, each from the click to the finished script. Errors: "
         f"{len(result['problems'])} in the browsers, {result['tracebacks_in_the_log']} in the server's log. Key "
-        f"figures held against the library's: {result['figures_checked']:,} times. Text of each page for the same picks: "
+        f"figures held against the library's: {result['figures_checked']:,} times. Text of each page for the same "
+        "picks: "
         f"{'the same in all sessions and visits' if same else 'DIFFERENT, see the JSON'}.",
         "",
         "| page | visits | p50 | p95 |",

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import expect
 from serving import ROOT, served, settled
 
 from muscle_core.actions.reviews import list_reviews, queue_of
-from muscle_core.store import Workspace
+from muscle_core.store import Review, Workspace
 
 pytestmark = pytest.mark.browser
 PAIR = ("demo-choice-v1", "demo-choice-v2", "demo-choice")
@@ -28,6 +29,8 @@ def demo(demo_home: Path, tmp_path: Path) -> Iterator[Workspace]:
     """A copy of the demo's workspace, without reviews of other tests."""
     shutil.copytree(demo_home, tmp_path / "workspace")
     workspace = Workspace.open(tmp_path / "workspace")
+    with workspace.writing() as session:
+        session.execute(sa.delete(Review))
     yield workspace
     workspace.close()
 

@@ -26,6 +26,8 @@ _SAID = "_review_said"
 _VERDICT_KEYS = dict(zip(VERDICTS, "QWEU", strict=True))
 _SEVERITY_KEYS = dict(zip(SEVERITIES, "LMH", strict=True))
 _MOST_KEYS = 9
+# Streamlit writes the key of a shortcut so faintly that it cannot be read on a coloured button.
+_STYLE = "<style>button[data-testid='stBaseButton-primary'] kbd { opacity: 1; }</style>"
 _FIELDS = ("verdict", "cause", "severity", "note")
 
 
@@ -48,6 +50,7 @@ def show(state: Review, identity: str, following: str | None, sample_key: str) -
 
 
 def _form(state: Review, identity: str, following: str | None, sample_key: str) -> None:
+    st.html(_STYLE)
     own = _own(state, identity)
     draft = _draft(state, identity, own)
     causes = list_causes(state.workspace)
