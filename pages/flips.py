@@ -7,7 +7,7 @@ enter("flips")
 import streamlit as st
 
 from muscle_core.ui import picks
-from muscle_core.ui.empty import offer_demo
+from muscle_core.ui.empty import show_next_step
 from muscle_core.ui.flips import pairs, scores, slices, tabs, update, versions
 from muscle_core.ui.frame import errors_shown, workspace
 
@@ -15,7 +15,7 @@ with errors_shown():
     home = workspace()
     chosen = picks.choose(home)
     if chosen is None:
-        offer_demo(home)
+        show_next_step(home)
         st.stop()
     with tabs.opened() as tab:
         panels = {"update": update, "pairs": pairs, "slices": slices, "versions": versions, "scores": scores}

@@ -8,7 +8,7 @@ import streamlit as st
 
 from muscle_core.actions.compare import evaluated_ensemble, trained_variants
 from muscle_core.ui import picks, token_strip
-from muscle_core.ui.empty import offer_demo
+from muscle_core.ui.empty import show_next_step
 from muscle_core.ui.frame import errors_shown, go, plain, workspace
 from muscle_core.ui.masking import ablation, published, references, strategies, words
 
@@ -16,7 +16,7 @@ with errors_shown():
     home = workspace()
     chosen = picks.choose(home)
     if chosen is None:
-        offer_demo(home)
+        show_next_step(home)
         st.stop()
     pair = (home, chosen.old, chosen.new, chosen.dataset, chosen.split)
     variants, ensemble = trained_variants(*pair), evaluated_ensemble(*pair)

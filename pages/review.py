@@ -7,7 +7,7 @@ enter("review")
 import streamlit as st
 
 from muscle_core.ui import picks
-from muscle_core.ui.empty import offer_demo
+from muscle_core.ui.empty import show_next_step
 from muscle_core.ui.frame import errors_shown, workspace
 from muscle_core.ui.review import queue
 
@@ -15,6 +15,6 @@ with errors_shown():
     home = workspace()
     chosen = picks.choose(home)
     if chosen is None:
-        offer_demo(home)
+        show_next_step(home)
         st.stop()
     queue.show(home, chosen)

@@ -7,7 +7,7 @@ enter("samples")
 import streamlit as st
 
 from muscle_core.ui import data, picks
-from muscle_core.ui.empty import offer_demo
+from muscle_core.ui.empty import show_next_step
 from muscle_core.ui.frame import errors_shown, workspace
 from muscle_core.ui.samples import detail, filters, table
 
@@ -16,7 +16,7 @@ with errors_shown():
     home = workspace()
     chosen = picks.choose(home, with_compat=True)
     if chosen is None:
-        offer_demo(home)
+        show_next_step(home)
         st.stop()
     samples = data.compared_samples(home, chosen.old, chosen.new, chosen.dataset, chosen.split, chosen.compat)
     view = table.show(home, chosen, samples)

@@ -7,7 +7,7 @@ enter("training")
 import streamlit as st
 
 from muscle_core.ui import picks
-from muscle_core.ui.empty import offer_demo
+from muscle_core.ui.empty import show_next_step
 from muscle_core.ui.frame import errors_shown, workspace
 from muscle_core.ui.training import before, differences, form, jobs
 
@@ -15,7 +15,7 @@ with errors_shown():
     home = workspace()
     chosen = picks.choose(home)
     if chosen is None:
-        offer_demo(home)
+        show_next_step(home)
         st.stop()
     # What changes in the form must not move the live panel.
     top, work, comparison = st.container(), st.container(), st.container()

@@ -11,7 +11,7 @@ import streamlit as st
 
 from muscle_core.comparison import verdict
 from muscle_core.ui import data, picks
-from muscle_core.ui.empty import offer_demo
+from muscle_core.ui.empty import show_next_step
 from muscle_core.ui.frame import errors_shown, plain, workspace, wrapping_columns
 from muscle_core.ui.update_report import figures, in_short, words
 
@@ -19,7 +19,7 @@ with errors_shown():
     home = workspace()
     chosen = picks.choose(home)
     if chosen is None:
-        offer_demo(home)
+        show_next_step(home)
         st.stop()
     figures.open_what_was_clicked()
     comparison, noise, judged = data.judged(home, chosen.old, chosen.new, chosen.dataset, chosen.split)

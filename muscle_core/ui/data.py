@@ -30,16 +30,17 @@ from muscle_core.store import (
     read_prediction_table,
 )
 from muscle_core.tasks import Sample
+from muscle_core.ui import words
 
 PREVIEW_CHARACTERS = 160
 
 
-@st.cache_resource(max_entries=16, show_spinner="Reading predictions …")
+@st.cache_resource(max_entries=16, show_spinner=words.READING_PREDICTIONS)
 def _predictions(home: str, run_id: str, _workspace: Workspace, _run: EvaluationRun) -> pd.DataFrame:
     return predictions_of(_workspace, _run).set_index("sample_id", drop=False)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Comparing …")
+@st.cache_resource(max_entries=16, show_spinner=words.COMPARING)
 def _comparison(
     home: str,
     runs: tuple[str, str],
@@ -52,7 +53,7 @@ def _comparison(
     return compare(old, new, task_kind=kind, old_name=names[0], new_name=names[1])
 
 
-@st.cache_resource(max_entries=16, show_spinner="Measuring the noise floor …")
+@st.cache_resource(max_entries=16, show_spinner=words.MEASURING_NOISE)
 def _judged(
     home: str,
     runs: tuple[str, str],
@@ -67,12 +68,12 @@ def _judged(
     return JudgedUpdate(_comparison, noise, judge(_comparison, noise))
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading samples …")
+@st.cache_resource(max_entries=8, show_spinner=words.READING_SAMPLES)
 def _samples(home: str, dataset_id: str, split: str, _workspace: Workspace, _dataset: Dataset) -> dict[str, Sample]:
     return {sample.id: sample for sample in load_samples(_workspace, _dataset, split)}
 
 
-@st.cache_resource(max_entries=8, show_spinner="Looking for causes …")
+@st.cache_resource(max_entries=8, show_spinner=words.LOOKING_FOR_CAUSES)
 def _causes(
     home: str,
     runs: tuple[str, str],
@@ -156,7 +157,7 @@ def _run_ids(home: str, run_id: str, _workspace: Workspace, _run: EvaluationRun)
 
 
 # Of a million samples the texts of one comparison take some hundred megabytes once something is searched.
-@st.cache_resource(max_entries=6, show_spinner="Comparing …")
+@st.cache_resource(max_entries=6, show_spinner=words.COMPARING)
 def _compared(
     home: str,
     runs: tuple[str, ...],
@@ -191,7 +192,7 @@ def compared_samples(
     return _compared(str(workspace.home), tuple(run.id for run in runs), names, workspace, dataset, runs, compared)
 
 
-@st.cache_resource(max_entries=24, show_spinner="Looking for samples …")
+@st.cache_resource(max_entries=24, show_spinner=words.LOOKING_FOR_SAMPLES)
 def _view(
     home: str,
     key: tuple[str, ...],

@@ -26,7 +26,7 @@ from muscle_core.ui.worker import keep_worker
 _WATCHED = ("load_demo", "evaluate")  # what ends with something to compare
 
 
-def offer_demo(workspace: Workspace) -> None:
+def show_next_step(workspace: Workspace) -> None:
     """Say what the page is for, what the workspace lacks, and what to do; shows the progress of what is under way.
 
     The page fills by itself when that is done.

@@ -153,3 +153,12 @@ def rate_counts(numerator: int, denominator: int, low: float, high: float) -> st
 def points(percentage_points: float) -> str:
     """A difference of two shares, with its sign."""
     return f"{percentage_points:+.1f} points"
+
+
+# What the reader waits for.
+READING_PREDICTIONS = "Reading predictions …"
+COMPARING = "Comparing …"
+MEASURING_NOISE = "Measuring the noise floor …"
+READING_SAMPLES = "Reading samples …"
+LOOKING_FOR_CAUSES = "Looking for causes …"
+LOOKING_FOR_SAMPLES = "Looking for samples …"
