@@ -82,8 +82,9 @@ def test_the_quadrant_in_the_url_filters_the_samples(small: Workspace) -> None:
 
 
 def test_masking_lists_plain_new_and_the_trained_adapter(small: Workspace) -> None:
-    table = opened("masking")
-    next(group for group in app.button_group if group.label == "Columns").set_value("all").run().dataframe[0].value
+    app = opened("masking")
+    next(group for group in app.button_group if group.label == "Columns").set_value("all").run()
+    table = app.dataframe[0].value
     assert list(table["version"]) == ["task-new", "task-new-token_correctness-s0"]
     assert table["accuracy"].iloc[0].endswith("]")
 
