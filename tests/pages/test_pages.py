@@ -83,6 +83,14 @@ def test_the_quadrant_in_the_url_filters_the_samples(small: Workspace) -> None:
     assert any("both right" in str(element.value) for element in app.markdown)
 
 
+def test_masking_lists_plain_new_and_the_trained_adapter(small: Workspace) -> None:
+    app = opened("masking")
+    next(group for group in app.button_group if group.label == "Columns").set_value("all").run()
+    table = app.dataframe[0].value
+    assert list(table["version"]) == ["task-new", "task-new-token_correctness-s0"]
+    assert table["accuracy"].iloc[0].endswith("]")
+
+
 def test_training_refuses_what_cannot_work_with_a_message(small: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened("training")
     labels = [button.label for button in app.button]

@@ -55,23 +55,27 @@ def said(elements: object) -> str:
     return "\n".join(str(element.value) for element in elements).replace("\\", "")  # type: ignore[attr-defined]
 
 
-def code(app: AppTest, language: str) -> str:
-    return next(element.value for element in app.code if element.language == language)
+def command(app: AppTest) -> str:
+    return next(element.value for element in app.code if element.value.startswith("python -m muscle_core"))
+
+
+def recipe(app: AppTest) -> str:
+    return next(element.value for element in app.code if element.value.startswith("about:"))
 
 
 def test_the_command_follows_the_form_and_means_what_is_queued(pair: Workspace) -> None:
     app = opened()
-    assert code(app, "bash") == "python -m muscle_core train compat task-old task-new --dataset choice --background"
+    assert command(app) == "python -m muscle_core train compat task-old task-new --dataset choice --background"
     field(app, "Preset").set_value("quick").run()
     field(app, "Strategy").set_value("old_correct").run()
     field(app, "Steps").set_value(7).run()
     field(app, "Learning rate").set_value(2e-4).run()
     field(app, "Seed").set_value(5).run()
-    words = shlex.split(code(app, "bash"))
+    words = shlex.split(command(app))
     assert words[words.index("--preset") + 1] == "quick"
     sets = [words[place + 1] for place, word in enumerate(words) if word == "--set"]
     meant = compat_preset("quick", {**options_of(sets), "strategy": "old_correct", "seed": 5})
-    assert "steps: 7" in code(app, "yaml")
+    assert "steps: 7" in recipe(app)
     next(button for button in app.button if button.label == "Start training").click().run()
     [job] = [job for job in list_jobs(pair) if job.kind == "train_compat"]
     assert CompatConfig.from_dict(job.payload["options"]) == meant

@@ -53,7 +53,7 @@ def show_elsewhere(request: CompatRequest) -> None:
         command, recipe = st.tabs([words.COMMAND_TAB, words.RECIPE_TAB])
         with command:
             st.caption(words.COMMAND_NOTE)
-            st.code(compat_command(request), language="bash", wrap_lines=True)
+            st.code(compat_command(request), language=None, wrap_lines=True)
         with recipe:
             try:
                 text = compat_recipe(request)
@@ -61,7 +61,7 @@ def show_elsewhere(request: CompatRequest) -> None:
                 st.info(plain(str(error)), icon=":material/info:")
                 return
             st.caption(words.RECIPE_NOTE)
-            st.code(text, language="yaml", wrap_lines=True)
+            st.code(text, language=None, wrap_lines=True)
             st.download_button(
                 words.RECIPE_DOWNLOAD,
                 text,
