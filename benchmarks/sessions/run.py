@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import difflib
 import json
 import re
 import shutil
@@ -38,6 +39,9 @@ from muscle_core.ui.frame import PAGES
 TASKS = ("choice", "math", "dialogue")
 PATIENCE = 120_000  # milliseconds for one page
 # Pages whose text is the same whenever they are drawn; the others tell of jobs and of files.
+_TEXT = """() => Array.from(document.querySelectorAll('[data-testid="stMain"] :is(h1, h2, h3, h4, p, li, td, th)'))
+  .filter(e => e.checkVisibility() && !e.closest('button, label, [data-testid="stWidgetLabel"]'))
+  .map(e => e.innerText).join('\\n')"""
 SAME_FOR_ALL = ("update_report", "samples", "flips", "review", "masking")
 
 
@@ -94,8 +98,9 @@ def main() -> int:
     options.out.with_name("sessions.md").write_text(markdown(result), encoding="utf-8")
     print(markdown(result))
     for (page, task), texts in seen.texts.items():
-        if len(texts) > 1:
-            print(f"{page} ({task}) said {len(texts)} different things:", *texts, sep="\n---\n", file=sys.stderr)
+        for other in list(texts)[1:]:
+            first = next(iter(texts)).splitlines()
+            print(f"{page} ({task}):", *difflib.unified_diff(first, other.splitlines(), n=0), sep="\n", file=sys.stderr)
     return int(bool(seen.problems or tracebacks or any(len(texts) > 1 for texts in seen.texts.values())))
 
 
@@ -191,11 +196,8 @@ async def _look(page: Any, name: str, task: str, figures: list[str], seen: Seen,
         if shown != figures:
             problems.append(f"the report shows {shown} where the library has {figures}")
     if name in SAME_FOR_ALL:
-        # Without charts, whose marks come later, and without what Streamlit hides and shows by itself.
-        text = await page.evaluate(
-            "() => Array.from(document.querySelectorAll('[data-testid=\"stMain\"] :is(h1, h2, h3, h4, p, li, td, th)'))"
-            ".filter(e => e.checkVisibility()).map(e => e.innerText).join('\\n')"
-        )
+        # Without charts, buttons and fields: on a busy machine a browser draws these some time after the script's end.
+        text = await page.evaluate(_TEXT)
         texts = seen.texts.setdefault((name, task), {})
         text = re.sub(r"\n+", "\n", text)
         texts[text] = texts.get(text, 0) + 1
