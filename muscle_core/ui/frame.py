@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import streamlit as st
@@ -18,7 +19,7 @@ from muscle_core.errors import MuscleError
 from muscle_core.paths import system_text
 from muscle_core.store import Workspace
 from muscle_core.ui import words
-from muscle_core.ui.url import forget
+from muscle_core.ui.url import forget, leave, one_step
 
 # Chosen pills and tabs, and the value of a slider, are written in the primary colour, which must be dark enough under
 # white text to be read on a button; on a dark page that is too dark for text. Lines are no longer than can be read,
@@ -41,6 +42,7 @@ button[data-selected="true"] [data-testid="stMarkdownContainer"] p,
   color: light-dark(#00558A, #9AD4F6);
 }
 </style>"""
+_HISTORY = Path(__file__).with_name("history.js").read_text(encoding="utf-8")
 _ROUTED = "_routed_by_app"
 _PENDING = "_pending_deep_link"
 _CURRENT = "_current_page"
@@ -70,7 +72,7 @@ _URL_PATHS = {_FIRST: "first"}  # it lives at "/", and leaves its name to the pa
 
 
 def _open_first() -> None:
-    st.switch_page(PAGES[_FIRST].file, query_params=st.query_params.to_dict())
+    st.switch_page(PAGES[_FIRST].file, query_params=leave())
 
 
 def route() -> None:
@@ -87,16 +89,17 @@ def route() -> None:
     if pending is not None:
         page, parameters = pending
         st.switch_page(PAGES[page].file, query_params=parameters)
-    current.run()
+    with one_step():
+        current.run()
 
 
 def enter(page: str) -> None:
     """First line of every page: make sure that app.py ran, and show the title."""
     if not st.session_state.get(_ROUTED):
-        st.session_state[_PENDING] = (page, st.query_params.to_dict())
+        st.session_state[_PENDING] = (page, leave())
         st.switch_page("app.py")
     st.session_state[_CURRENT] = page
-    st.html(_STYLE)
+    st.html(f"{_STYLE}<script>{_HISTORY}</script>", unsafe_allow_javascript=True)
     st.title(PAGES[page].title, anchor=False)
     from muscle_core.ui import tour  # late, for it opens pages
 
@@ -146,7 +149,7 @@ def go(page: str, parameters: Mapping[str, str] | None = None, *, afresh: tuple[
         afresh: URL parameters that must not be carried over from an earlier visit.
     """
     forget(*afresh)
-    st.switch_page(PAGES[page].file, query_params={**st.query_params.to_dict(), **(parameters or {})})
+    st.switch_page(PAGES[page].file, query_params={**leave(), **(parameters or {})})
 
 
 def wrapping_columns(

@@ -3,20 +3,81 @@
 Streamlit's own `bind="query-params"` leaves defaults out of the URL and stores formatted labels; a link must name
 everything it shows, in ids that do not change. A value is therefore taken from the URL where the URL names another one
 (a link, or the browser's back button), else from the widget, else from the last visit to the page.
+
+What one run of a page writes is one step of the browser's history, or none: see `one_step` and `history.js`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import StopException
 
 _WRITTEN = "_written_to_url"
+_TO_BE = "_url_to_be"  # the parameters at the end of this run
 
 
 def _written() -> dict[str, str]:
     return st.session_state.setdefault(_WRITTEN, {})
+
+
+@contextmanager
+def one_step() -> Iterator[None]:
+    """Write all that is published within at once: Streamlit makes every change a step of the browser's history."""
+    st.session_state[_TO_BE] = st.query_params.to_dict()
+    try:
+        yield
+    except StopException:
+        _write()
+        raise
+    else:
+        _write()  # a run that is broken off, as by the back button, writes nothing
+    finally:
+        st.session_state.pop(_TO_BE, None)
+
+
+def _write() -> None:
+    wanted = st.session_state.get(_TO_BE)
+    if wanted is not None and wanted != st.query_params.to_dict():
+        st.query_params.from_dict(wanted)
+
+
+def parameters() -> dict[str, str]:
+    """The URL's parameters with what this run has published."""
+    return dict(st.session_state[_TO_BE]) if _TO_BE in st.session_state else st.query_params.to_dict()
+
+
+def leave() -> dict[str, str]:
+    """The parameters to take along to another page; this run writes none any more."""
+    taken = parameters()
+    st.session_state.pop(_TO_BE, None)
+    return taken
+
+
+def drop(*keys: str) -> None:
+    """Take parameters out of the URL; their widgets keep their values."""
+    for key in keys:
+        _set(key, None)
+
+
+def offer(key: str, text: str) -> None:
+    """Put a parameter into the URL as a link would; its widget takes it over when it is drawn."""
+    _set(key, text)
+
+
+def _set(key: str, text: str | None) -> None:
+    if _TO_BE not in st.session_state:  # a fragment or a callback, which writes at once
+        if text is not None and st.query_params.get(key) != text:
+            st.query_params[key] = text
+        elif text is None and key in st.query_params:
+            del st.query_params[key]
+    elif text is None:
+        st.session_state[_TO_BE].pop(key, None)
+    else:
+        st.session_state[_TO_BE][key] = text
 
 
 def restore(key: str, default: Any, valid: Callable[[Any], bool], parse: Callable[[str], Any] = str) -> None:
@@ -28,7 +89,7 @@ def restore(key: str, default: Any, valid: Callable[[Any], bool], parse: Callabl
         valid: whether a value can be shown.
         parse: turns the URL's text into a value; ValueError means unusable.
     """
-    in_url, last = st.query_params.get(key), _written().get(key)
+    in_url, last = parameters().get(key), _written().get(key)
     if in_url is not None and in_url != last:
         text: str | None = in_url
     elif key in st.session_state and valid(st.session_state[key]):
@@ -50,26 +111,9 @@ def publish(key: str, value: Any) -> None:
     text = None if value in (None, "") else str(value)
     if text is None:
         _written().pop(key, None)
-        if key in st.query_params:
-            del st.query_params[key]
     else:
         _written()[key] = text
-        if st.query_params.get(key) != text:
-            st.query_params[key] = text
-
-
-def publish_all(values: Mapping[str, Any]) -> None:
-    """Write several values into the URL as one step of the browser's history; None and "" leave one out."""
-    now = st.query_params.to_dict()
-    after = dict(now)
-    for key, value in values.items():
-        if value in (None, ""):
-            _written().pop(key, None)
-            after.pop(key, None)
-        else:
-            _written()[key] = after[key] = str(value)
-    if after != now:
-        st.query_params.from_dict(after)
+    _set(key, text)
 
 
 def follow(keys: Sequence[str], marks: Sequence[str]) -> None:
@@ -90,8 +134,7 @@ def forget(*keys: str) -> None:
     for key in keys:
         _written().pop(key, None)
         st.session_state.pop(key, None)
-        if key in st.query_params:
-            del st.query_params[key]
+        _set(key, None)
 
 
 def linked_select(label: str, options: list[str], key: str, *, default: str | None = None, **widget: Any) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import streamlit as st
-
 from muscle_core.ui.samples.link import open_samples
+from muscle_core.ui.url import drop
 
 OWN = (
     "flips_tab",
@@ -25,7 +24,5 @@ OWN = (
 
 def to_samples(filters: Mapping[str, str], picks: Mapping[str, str] | None = None) -> None:
     """Open the Samples page with exactly these filters; the next visit here starts as this one was left."""
-    for key in OWN:
-        if key in st.query_params:
-            del st.query_params[key]
+    drop(*OWN)
     open_samples(filters, picks)

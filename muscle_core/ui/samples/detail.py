@@ -19,7 +19,7 @@ from muscle_core.ui.samples import detail_answers, detail_choices, detail_facts,
 from muscle_core.ui.samples import detail_words as words
 from muscle_core.ui.samples.detail_answers import Answer
 from muscle_core.ui.samples.table import SAMPLE_KEY, ViewOfSamples, neighbours
-from muscle_core.ui.url import follow, publish, restore
+from muscle_core.ui.url import follow, parameters, publish, restore
 
 _COLORS = {"Q1": "gray", "Q2": "blue", "Q3": "gray", "Q4": "orange"}
 _AROUND = (8, 17)  # samples before and after one in the view whose tokens are looked at with its own
@@ -134,9 +134,8 @@ def _link(chosen: Picks, identity: str) -> str:
     names = {"dataset": chosen.dataset.name, "split": chosen.split, "old": chosen.old.name, "new": chosen.new.name}
     if chosen.compat is not None:
         names["compat"] = chosen.compat.name
-    kept = {
-        key: st.query_params[key] for key in (*detail_answers.IN_URL, *token_strip.IN_URL) if key in st.query_params
-    }
+    named = parameters()
+    kept = {key: named[key] for key in (*detail_answers.IN_URL, *token_strip.IN_URL) if key in named}
     address = (st.context.url or "samples").partition("?")[0]
     return f"{address}?{urlencode({**names, SAMPLE_KEY: identity, **kept})}"
 

@@ -21,7 +21,7 @@ from muscle_core.ui.frame import plain, wrapping_columns
 from muscle_core.ui.picks import Picks
 from muscle_core.ui.samples import filters, words
 from muscle_core.ui.samples.link import FILTERS
-from muscle_core.ui.url import forget, publish_all, restore
+from muscle_core.ui.url import forget, publish, restore
 
 __all__ = ["SAMPLE_KEY", "Neighbours", "ViewOfSamples", "neighbours", "show"]
 
@@ -51,7 +51,7 @@ def show(workspace: Workspace, chosen: Picks, samples: ComparedSamples) -> ViewO
     filters.draw(chosen, samples, on)
     view = data.view_of_samples(workspace, samples, on, order, named)
     page = _pages(view, on, order, rows)
-    publish_all(
+    for key, value in (
         {key: st.session_state[key] for key in FILTERS}
         | {
             "sort": None if order == DATASET_ORDER else order,
@@ -59,7 +59,8 @@ def show(workspace: Workspace, chosen: Picks, samples: ComparedSamples) -> ViewO
             "page": page if page > 1 else None,
             SAMPLE_KEY: st.session_state[SAMPLE_KEY],
         }
-    )
+    ).items():
+        publish(key, value)
     if len(view):
         _table(chosen, samples, view, page, rows, repr((on, order)))
     else:

@@ -17,7 +17,7 @@ from muscle_core.ui.samples.link import VIEW, open_samples
 from muscle_core.ui.tour import steps, words
 from muscle_core.ui.tour.facts import Facts, Pair, demo_pair, facts
 from muscle_core.ui.tour.steps import STEPS
-from muscle_core.ui.url import forget, publish, restore
+from muscle_core.ui.url import forget, offer, parameters, publish, restore
 
 PARAMETER = "tour"
 _ARRIVED = "_tour_arrived_at"  # the step whose picks are set
@@ -71,11 +71,11 @@ def _arrive(number: int, page: str, pair: Pair, known: Facts | None) -> None:
         return
     st.session_state[_ARRIVED] = number
     wanted = steps.parameters(number, pair, known)
-    missing = {key: value for key, value in wanted.items() if key not in st.query_params}
+    missing = {key: value for key, value in wanted.items() if key not in parameters()}
     if page not in STEPS[number - 1].pages:
         go(STEPS[number - 1].page, missing)
     for key, value in missing.items():
-        st.query_params[key] = value
+        offer(key, value)
 
 
 def _step(number: int, page: str, workspace: Workspace, pair: Pair, known: Facts) -> None:
