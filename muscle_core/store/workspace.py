@@ -32,6 +32,7 @@ from muscle_core.store.database import (
     DATABASE_FILE,
     DATABASE_VARIABLE,
     DatabaseRefused,
+    damage,
     damaged,
     engine_of,
     reading_engine,
@@ -120,7 +121,8 @@ class Workspace:
         """A session for reading; objects stay usable after it.
 
         Raises:
-            DatabaseRefused: the disk fails, or the database is damaged.
+            DatabaseRefused: the disk fails.
+            StoreError: the database is damaged.
         """
         with self._refusals(), self._sessions() as session:
             yield session
@@ -143,7 +145,7 @@ class Workspace:
         try:
             yield
         except sa.exc.DBAPIError as error:
-            refused = refusal(error, self.engine)
+            refused = refusal(error, self.engine) or damage(error, self.engine)
             if refused is None:
                 raise
             raise refused from error
