@@ -18,7 +18,7 @@ DATABASE_FILE = "muscle.db"
 
 
 class DatabaseRefused(StoreError):
-    """The database cannot be written or read: its disk is full or fails, it can only be read, or it is damaged."""
+    """The database cannot be written: its disk is full, it can only be read, or the disk fails."""
 
 
 class DatabaseAway(StoreError):
@@ -30,11 +30,11 @@ _NO_TABLE = ("no such table", "no such column")  # SQLite has no number of its o
 _NO_TABLE_STATES = ("42P01", "42703")  # PostgreSQL's for the same
 
 
-def failure(error: sa.exc.DBAPIError, engine: sa.Engine) -> DatabaseRefused | DatabaseAway | None:
+def failure(error: sa.exc.DBAPIError, engine: sa.Engine) -> StoreError | None:
     """What to tell of an error of a database that was open already; None where the statement is to blame."""
-    refused = refusal(error, engine)
-    if refused is not None:
-        return refused
+    told = refusal(error, engine) or damage(error, engine)
+    if told is not None:
+        return told
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
     waits = code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
     if waits or (engine.dialect.name != "sqlite" and isinstance(error, sa.exc.OperationalError)):
@@ -46,7 +46,7 @@ def failure(error: sa.exc.DBAPIError, engine: sa.Engine) -> DatabaseRefused | Da
 
 
 def refusal(error: sa.exc.DBAPIError, engine: sa.Engine) -> DatabaseRefused | None:
-    """What to tell where the disk or a damaged database is the reason of an error; None for any other reason."""
+    """What to tell where the disk is the reason of an error; None for any other reason."""
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the rest of the number tells details
     state = getattr(error.orig, "sqlstate", None)
     where = f"the workspace database {place_of(engine)}"
@@ -68,16 +68,20 @@ def refusal(error: sa.exc.DBAPIError, engine: sa.Engine) -> DatabaseRefused | No
             f"{where} cannot be used: {error.orig}. Its disk is full, may not be written, or fails: look at its free "
             "space, its rights and the system's log."
         )
-    if code in _DAMAGED:
-        return damaged(engine, str(error.orig))
-    if state in _NO_TABLE_STATES or str(error.orig).startswith(_NO_TABLE):
+    return None
+
+
+def damage(error: sa.exc.DBAPIError, engine: sa.Engine) -> StoreError | None:
+    """What to tell where a database that was open is damaged, or lacks a table; None for any other reason."""
+    code, state = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF, getattr(error.orig, "sqlstate", None)
+    if code in _DAMAGED or state in _NO_TABLE_STATES or str(error.orig).startswith(_NO_TABLE):
         return damaged(engine, str(error.orig).splitlines()[0])
     return None
 
 
-def damaged(engine: sa.Engine, why: str) -> DatabaseRefused:
+def damaged(engine: sa.Engine, why: str) -> StoreError:
     """What to tell of a database whose content cannot be read."""
-    return DatabaseRefused(
+    return StoreError(
         f"the workspace database {place_of(engine)} is damaged, or was replaced while it was in use: {why}. Restore a "
         "backup (python -m muscle_core workspace restore), or name another workspace in MUSCLE_HOME, and start the app "
         "again; python -m muscle_core doctor looks at the rest."

@@ -124,8 +124,9 @@ class Workspace:
         """A session for reading; objects stay usable after it.
 
         Raises:
-            DatabaseRefused: the disk fails, or the database is damaged or was replaced by another one.
+            DatabaseRefused: the disk fails.
             DatabaseAway: it does not answer.
+            StoreError: it is damaged, or was replaced by another one.
         """
         with self._failures(), self._sessions() as session:
             yield session
@@ -135,8 +136,9 @@ class Workspace:
         """A session in one transaction: all is written, or nothing.
 
         Raises:
-            DatabaseRefused: the database cannot be written (its disk is full, it can only be read), or is damaged.
+            DatabaseRefused: the database cannot be written: its disk is full, or it can only be read.
             DatabaseAway: it does not answer.
+            StoreError: it is damaged, or was replaced by another one.
         """
         if self.read_only is not None:
             raise DatabaseRefused(self.read_only)

@@ -21,6 +21,7 @@ from muscle_core.jobs import ACTIVE, list_jobs
 from muscle_core.store import Job, Workspace
 from muscle_core.ui import words
 from muscle_core.ui.frame import current_page, errors_shown, go, plain, plain_lines
+from muscle_core.ui.url import rerun
 from muscle_core.ui.worker import keep_worker
 
 _WATCHED = ("load_demo", "evaluate")  # what ends with something to compare
@@ -61,7 +62,7 @@ def guide(workspace: Workspace, step: NextStep, *, in_library: bool = False) -> 
     ):
         with errors_shown():
             submit_evaluation(workspace, list(step.versions), str(step.dataset), split=str(step.split))
-        st.rerun()
+        rerun()
     if step.kind == EMPTY:
         _demo_button(workspace, row, "primary")
     if in_library:
@@ -92,7 +93,7 @@ def _demo_button(workspace: Workspace, place: DeltaGenerator, kind: Literal["pri
     if place.button(words.LOAD_DEMO, type=kind, icon=":material/download:"):
         with errors_shown():
             submit_demo(workspace)
-        st.rerun()
+        rerun()
 
 
 def _say_why_not(job: Job) -> None:
@@ -110,7 +111,7 @@ def _progress(workspace: Workspace) -> None:
     """Progress of what is under way; draws the page anew when it is over."""
     active = [job for job in list_jobs(workspace) if job.kind in _WATCHED and job.state in ACTIVE]
     if not active:
-        st.rerun()
+        rerun()
     job = min(active, key=lambda one: (one.state == "queued", one.created_at))
     keep_worker(workspace, job)
     progress = job.progress

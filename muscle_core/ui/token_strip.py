@@ -27,7 +27,7 @@ from muscle_core.ui.frame import errors_shown, plain, plain_lines
 from muscle_core.ui.numbers import percent
 from muscle_core.ui.picks import Picks
 from muscle_core.ui.samples import detail_text
-from muscle_core.ui.url import linked_select, publish, restore
+from muscle_core.ui.url import linked_select, publish, rerun, restore
 from muscle_core.ui.words import NUMBERS_CSV
 from muscle_core.ui.worker import keep_worker
 
@@ -250,7 +250,7 @@ def _offer(
                 compat_name=None if whose.student.id == whose.new.id else whose.student.name,
                 split=chosen.split,
             )
-        st.rerun()
+        rerun()
 
 
 @st.fragment(run_every="1s")
@@ -258,7 +258,7 @@ def _progress(workspace: Workspace, job_id: str, whose: TokensOf, sample: Sample
     """How far the job is; draws the page anew when it is over, or when this sample is there."""
     job = next((job for job in list_jobs(workspace, _JOBS) if job.id == job_id), None)
     if job is None or job.state not in ACTIVE or read_tokens(workspace, whose, sample) is not None:
-        st.rerun()
+        rerun()
     keep_worker(workspace, job)
     told = job.progress
     if job.state == "queued":

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import StopException
@@ -43,6 +43,12 @@ def _write() -> None:
     wanted = st.session_state.get(_TO_BE)
     if wanted is not None and wanted != st.query_params.to_dict():
         st.query_params.from_dict(wanted)
+
+
+def rerun() -> NoReturn:
+    """Draw the page anew from its start, with what this run has published or forgotten; in place of `st.rerun`."""
+    _write()
+    st.rerun()
 
 
 def parameters() -> dict[str, str]:

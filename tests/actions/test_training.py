@@ -261,3 +261,14 @@ def test_preset_options_are_changed_by_name(workspace: Workspace) -> None:
     for changes in ({"name": "x"}, {"seed": None}, {"strategy": {}}):
         with pytest.raises(ConfigError, match=next(iter(changes))):
             compat_preset("quick", changes)
+
+
+def test_damaged_step_records_are_told_with_their_line(workspace: Workspace) -> None:
+    from muscle_core.actions.step_records import read_metrics
+
+    file = workspace.job_folder("a" * 32) / "metrics.jsonl"
+    file.write_text('{"step": 1, "loss": null}\n{"step": 2, \n')
+    with pytest.raises(StoreError, match=r"training aaaaaaaa are damaged: .*metrics\.jsonl, line 2"):
+        read_metrics(workspace, "a" * 32)
+    file.write_text('{"step": 1, "loss": null}\n{"step": 2, "los')  # a running one: its last line is half-written
+    assert [record["step"] for record in read_metrics(workspace, "a" * 32)] == [1]

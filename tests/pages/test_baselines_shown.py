@@ -40,10 +40,12 @@ def test_masking_library_and_training_cope_with_them(filled: Workspace, tiny_bas
             assert list(table["strategy"][1:]) == ["interpolation", ENSEMBLE_LABEL]
             assert list(table["seed"][1:]) == ["–", "–"]
         if page == "library":
-            [row] = app.dataframe[3].value.to_dict("records")
-            assert (row["kind"], row["last loss"], row["dataset"]) == ("interpolation", "–", "choice (–)")
             versions = app.dataframe[0].value.set_index("name")
             assert versions.loc["old-task-new-ensemble", "base"] == "– (two versions)"
+            app.segmented_control(key="tab").set_value("trainings").run()
+            [row] = app.dataframe[0].value.to_dict("records")
+            assert (row["kind"], row["last loss"], row["dataset"]) == ("interpolation", "–", "choice (–)")
+            app.segmented_control(key="tab").set_value("runs").run()
             offered = next(box for box in app.selectbox if box.label == "Model version").options
             assert "old-task-new-ensemble" not in offered
     assert run.rows == 30

@@ -152,3 +152,34 @@ def test_a_percent_sign_in_the_programs_own_path_is_fine(monkeypatch: pytest.Mon
 def test_a_folder_that_the_system_refuses_is_refused(home: str) -> None:
     with pytest.raises(StoreError, match="cannot be used"):
         Workspace.open(home)
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ("DROP TABLE training_runs", "no such table"),
+        ("UPDATE datasets SET splits = '{half'", "a row cannot be read"),
+    ],
+)
+def test_a_damaged_database_is_told_in_words(filled: Workspace, damage: str, told: str) -> None:
+    import sqlite3
+
+    from muscle_core.store import list_datasets, list_training_runs
+
+    with sqlite3.connect(filled.home / "muscle.db") as connection:
+        connection.execute(damage)
+    connection.close()
+    with pytest.raises(StoreError, match=rf"muscle\.db is damaged: {told}.*workspace restore"):
+        list_training_runs(filled), list_datasets(filled)
+
+
+def test_pages_of_a_database_that_were_overwritten_are_told_in_words(filled: Workspace) -> None:
+    from muscle_core.store import list_datasets, list_versions
+
+    filled.close()
+    file = filled.home / "muscle.db"
+    content = bytearray(file.read_bytes())
+    content[4096 : 4096 * 12] = b"\x5a" * (4096 * 11)
+    file.write_bytes(bytes(content))
+    with pytest.raises(StoreError, match=r"damaged|cannot be opened"):
+        list_versions(Workspace.open(filled.home)), list_datasets(filled)

@@ -18,6 +18,7 @@ from muscle_core.tasks import TASK_KINDS, task_of
 from muscle_core.ui.frame import errors_shown, plain, wrapping_columns
 from muscle_core.ui.library import words
 from muscle_core.ui.library.upload import TABLES, clear, larger_files, on_disk, uploader
+from muscle_core.ui.url import rerun
 
 _FORM = "dataset"
 _ADDED = "_added"  # what to say after the page has run again
@@ -86,7 +87,7 @@ def add_dataset_form(workspace: Workspace) -> None:
             )
         st.session_state[_ADDED] = words.dataset_added(dataset.name, sum(dataset.splits.values()))
         clear(_FORM)
-        st.rerun()
+        rerun()
 
 
 @st.cache_resource(max_entries=8, show_spinner=words.READING)
@@ -166,4 +167,4 @@ def add_version_form(workspace: Workspace) -> None:
             parent=parent,
         )
     st.session_state[_ADDED] = words.version_added(version.name, int(version.made_by["parameters"]))
-    st.rerun()
+    rerun()

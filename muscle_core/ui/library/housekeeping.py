@@ -17,6 +17,7 @@ from muscle_core.store import (
 from muscle_core.store.disk import disk_use, size_text
 from muscle_core.ui.frame import errors_shown, plain, wrapping_columns
 from muscle_core.ui.library import words
+from muscle_core.ui.url import rerun
 
 _DELETED = "_deleted"  # what to say of a deletion after the page has run again
 _SHOWN = 20
@@ -100,4 +101,4 @@ def _confirm(workspace: Workspace, kind: str, name: str, plan: Deletion) -> None
     if st.button(words.DELETE, icon=":material/delete:", disabled=not sure, key="delete_now"):
         gone = delete(workspace, kind, name, with_dependents=bool(plan.dependents))
         st.session_state[_DELETED] = words.deleted(gone.target, size_text(gone.size))
-        st.rerun()
+        rerun()

@@ -31,6 +31,7 @@ from muscle_core.ui.frame import errors_shown, go, plain, wrapping_columns
 from muscle_core.ui.library import words
 from muscle_core.ui.library.upload import LOGS, TABLES, OnDisk, clear, larger_files, on_disk, uploader
 from muscle_core.ui.numbers import percent
+from muscle_core.ui.url import rerun
 
 _FORM = "import"
 _DONE = "_imported"  # what the last import wrote, to be told after the page has run again
@@ -82,7 +83,7 @@ def show(workspace: Workspace) -> None:
             result = _carry_out(workspace, file, choices)
         st.session_state[_DONE] = _done(result, choices)
         clear(_FORM)
-        st.rerun()
+        rerun()
 
 
 def _preview(

@@ -20,6 +20,7 @@ from muscle_core.ui.masking import words
 from muscle_core.ui.picks import Picks
 from muscle_core.ui.training.form import JOB_KEY, cannot_train, offered_presets
 from muscle_core.ui.training.words import preset_meaning
+from muscle_core.ui.url import rerun
 from muscle_core.ui.worker import keep_worker
 
 _SEEDS = range(10)
@@ -97,7 +98,7 @@ def _state(workspace: Workspace, look: partial[Ablation], was_active: int) -> No
         plan = look()
     under_way = [cell.job for cell in plan.cells if cell.under_way and cell.job is not None]
     if len(under_way) != was_active:
-        st.rerun()
+        rerun()
     if under_way:
         keep_worker(workspace, min(under_way, key=lambda job: (job.state == "queued", job.created_at)))
     st.dataframe(
@@ -131,7 +132,7 @@ def _buttons(workspace: Workspace, request: AblationRequest, plan: Ablation) -> 
     ):
         submitted = submit_ablation(workspace, request)
         st.toast(words.queued(sum(one.is_new for one in submitted.submissions)))
-        st.rerun()
+        rerun()
     failed = [cell.job for cell in missing if cell.job is not None and cell.job.state in ("failed", "lost")]
     if failed and next(columns).button(words.LOOK_AT_FAILED, icon=":material/error:", width="stretch"):
         go("training", {JOB_KEY: failed[0].id[:8]}, afresh=(JOB_KEY,))
@@ -140,7 +141,7 @@ def _buttons(workspace: Workspace, request: AblationRequest, plan: Ablation) -> 
     if next(columns).button(words.cancel_these(len(under_way)), icon=":material/stop_circle:", width="stretch"):
         for job in reversed(under_way):  # the running one last, so that no other starts meanwhile
             request_cancel(workspace, job.id)
-        st.rerun()
+        rerun()
     if next(columns).button(words.WATCH, icon=":material/monitoring:", width="stretch"):
         running = min(under_way, key=lambda job: (job.state == "queued", job.created_at))
         go("training", {JOB_KEY: running.id[:8]}, afresh=(JOB_KEY,))

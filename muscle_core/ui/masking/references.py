@@ -26,6 +26,7 @@ from muscle_core.ui.frame import errors_shown, go, plain, wrapping_columns
 from muscle_core.ui.masking import words
 from muscle_core.ui.picks import Picks
 from muscle_core.ui.training.form import JOB_KEY, cannot_train
+from muscle_core.ui.url import rerun
 from muscle_core.ui.worker import keep_worker
 
 _SHARES = tuple(round(0.05 * number, 2) for number in range(1, 20))
@@ -117,7 +118,7 @@ def _submit(submit: Callable[[], Submission]) -> None:
         st.error(plain(str(error)), icon=":material/error:")
         return
     st.toast(words.queued(int(submission.is_new)))
-    st.rerun()
+    rerun()
 
 
 def _watch(workspace: Workspace, pair: VersionPair, kind: str) -> None:
@@ -133,7 +134,7 @@ def _watch(workspace: Workspace, pair: VersionPair, kind: str) -> None:
 def _state(workspace: Workspace, pair: VersionPair, kind: str) -> None:
     job = under_way(workspace, pair, kind)
     if job is None:
-        st.rerun()
+        rerun()
     else:
         keep_worker(workspace, job)
         st.caption(words.job_under_way(job.id[:8]))

@@ -17,6 +17,7 @@ from muscle_core.actions.review_records import (
 )
 from muscle_core.ui.frame import errors_shown, plain
 from muscle_core.ui.review import words
+from muscle_core.ui.url import rerun
 
 if TYPE_CHECKING:
     from muscle_core.ui.review.queue import Review
@@ -88,15 +89,15 @@ def _form(state: Review, identity: str, following: str | None, sample_key: str) 
             st.toast(words.SAVED, icon=":material/check:")
         else:
             st.session_state[_SAID] = words.SAVED_ALL
-        st.rerun()
+        rerun()
     if discard:
         _drop(state, identity)
-        st.rerun()
+        rerun()
     if withdraw:
         with errors_shown():
             withdraw_review(*state.names, identity, state.reviewer, split=state.split)
         _drop(state, identity)
-        st.rerun()
+        rerun()
 
 
 def _drop(state: Review, identity: str) -> None:

@@ -19,7 +19,7 @@ from muscle_core.ui import data
 from muscle_core.ui.frame import errors_shown, plain, wrapping_columns
 from muscle_core.ui.numbers import counts, percent
 from muscle_core.ui.review import words
-from muscle_core.ui.url import publish, restore
+from muscle_core.ui.url import publish, rerun, restore
 
 if TYPE_CHECKING:
     from muscle_core.ui.review.queue import Review
@@ -167,7 +167,7 @@ def _assign(state: Review) -> None:
     )
     said = ", ".join(f"{plain(name)} {count:,}" for name, count in dealt.items())
     st.session_state[_SAID] = words.assigned(said)
-    st.rerun()
+    rerun()
 
 
 def _causes(state: Review) -> None:
@@ -207,7 +207,7 @@ def _causes(state: Review) -> None:
         ],
     )
     st.session_state[_SAID] = words.CAUSES_SAVED
-    st.rerun()
+    rerun()
 
 
 def _string(value: object) -> str:

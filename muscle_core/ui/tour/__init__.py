@@ -17,7 +17,7 @@ from muscle_core.ui.samples.link import VIEW, open_samples
 from muscle_core.ui.tour import steps, words
 from muscle_core.ui.tour.facts import Facts, Pair, demo_pair, facts
 from muscle_core.ui.tour.steps import STEPS
-from muscle_core.ui.url import forget, offer, parameters, publish, restore
+from muscle_core.ui.url import forget, offer, parameters, publish, rerun, restore
 
 PARAMETER = "tour"
 _ARRIVED = "_tour_arrived_at"  # the step whose picks are set
@@ -106,7 +106,7 @@ def _repair_buttons(page: str, workspace: Workspace, pair: Pair) -> None:
     if pair.compat is None:
         if row.button(words.LOAD_AGAIN, icon=":material/download:"):
             submit_demo(workspace)
-            st.rerun()
+            rerun()
         if row.button(words.TRAIN, icon=":material/model_training:"):
             go("training")
         return
@@ -135,11 +135,11 @@ def _without_demo(workspace: Workspace) -> None:
     if row.button(words.LOAD_AGAIN, icon=":material/download:"):
         with errors_shown():
             submit_demo(workspace)
-        st.rerun()
+        rerun()
     _end_button(row)
 
 
 def _end_button(place: DeltaGenerator) -> None:
     if place.button(words.END, icon=":material/close:", key="tour_end", width=_WIDTH):
         forget(PARAMETER, _ARRIVED)
-        st.rerun()
+        rerun()

@@ -17,7 +17,7 @@ from muscle_core.ui.frame import errors_shown, plain
 from muscle_core.ui.numbers import duration
 from muscle_core.ui.training import one_job, words
 from muscle_core.ui.training.form import JOB_KEY
-from muscle_core.ui.url import publish, restore
+from muscle_core.ui.url import publish, rerun, restore
 from muscle_core.ui.worker import keep_worker
 from muscle_core.ui.wrapped_table import wrapped_table
 
@@ -89,14 +89,14 @@ def _buttons(workspace: Workspace, family: Sequence[Job]) -> None:
         help=words.CANCEL_HELP,
     ):
         request_cancel(workspace, job.id)
-        st.rerun()
+        rerun()
     if job.state not in RESUMABLE:
         return
     row = st.container(horizontal=True)
     if row.button(words.resume(name), icon=":material/play_arrow:", help=words.RESUME_HELP):
         with errors_shown():
             resume_job(workspace, job.id)
-        st.rerun()
+        rerun()
     if job.blocked_by is not None:
         row.button(words.SHOW_NEEDED, icon=":material/arrow_back:", on_click=_pick, args=(job.blocked_by[:8],))
 
@@ -108,7 +108,7 @@ def _pick(key: str) -> None:
 def _panel(workspace: Workspace, job_id: str, drawn: tuple[tuple[str, str], ...]) -> None:
     family = _family(workspace, job_id)
     if _drawn(family) != drawn:  # the buttons above are those of another state
-        st.rerun()
+        rerun()
     under_way = [one for one in family if one.state in ACTIVE]
     if under_way:
         keep_worker(workspace, under_way[0])
