@@ -39,9 +39,16 @@ from muscle_core.ui.frame import PAGES
 TASKS = ("choice", "math", "dialogue")
 PATIENCE = 120_000  # milliseconds for one page
 # Pages whose text is the same whenever they are drawn; the others tell of jobs and of files.
-_TEXT = """() => Array.from(document.querySelectorAll('[data-testid="stMain"] :is(h1, h2, h3, h4, p, li, td, th)'))
-  .filter(e => e.checkVisibility() && !e.closest('button, label, [data-testid="stWidgetLabel"]'))
-  .map(e => e.innerText).join('\\n')"""
+_TEXT = """() => {
+  const main = document.querySelector('[data-testid="stMain"]'), found = [];
+  const walker = document.createTreeWalker(main, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement, text = walker.currentNode.data.trim();
+    const left = 'button, label, style, script, svg, [data-testid="stWidgetLabel"], [data-testid="stDataFrame"]';
+    if (text && element.checkVisibility() && !element.closest(left)) found.push(text);
+  }
+  return found.join('\\n');
+}"""
 SAME_FOR_ALL = ("update_report", "samples", "flips", "review", "masking")
 
 
@@ -181,7 +188,8 @@ async def _drawn(page: Any, title: str) -> None:
     """Wait until the page of a title is drawn and its script has ended."""
     await page.wait_for_function(
         "title => document.querySelector('h1')?.innerText === title && "
-        "document.querySelector('[data-testid=\"stApp\"]')?.dataset.testScriptState === 'notRunning'",
+        "document.querySelector('[data-testid=\"stApp\"]')?.dataset.testScriptState === 'notRunning' && "
+        "!document.querySelector('[data-testid=\"stSkeleton\"]')",
         arg=title,
         timeout=PATIENCE,
     )
@@ -197,7 +205,10 @@ async def _look(page: Any, name: str, task: str, figures: list[str], seen: Seen,
             problems.append(f"the report shows {shown} where the library has {figures}")
     if name in SAME_FOR_ALL:
         # Without charts, buttons and fields: on a busy machine a browser draws these some time after the script's end.
-        text = await page.evaluate(_TEXT)
+        text, before = await page.evaluate(_TEXT), None
+        while text != before:  # a busy browser draws some parts a while after the script's end
+            await page.wait_for_timeout(2_000)
+            text, before = await page.evaluate(_TEXT), text
         texts = seen.texts.setdefault((name, task), {})
         text = re.sub(r"\n+", "\n", text)
         texts[text] = texts.get(text, 0) + 1
