@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from muscle_core.errors import DataError
 from muscle_core.figures import palette
-from muscle_core.figures.text import safe
+from muscle_core.figures.text import safe, wrapped
 
 Scale = Literal["worse", "better", "change"]
 
@@ -114,7 +114,7 @@ def cell_map(
     axis = {"showgrid": False, "zeroline": False, "fixedrange": True}
     figure.update_xaxes(
         tickvals=list(range(len(columns))),
-        ticktext=[safe(name, longest=32) for name in columns],
+        ticktext=[wrapped(name, 15) if len(columns) <= 6 else safe(name, longest=32) for name in columns],
         range=[-0.5, len(columns) - 0.5],
         side="top",
         tickangle=0 if len(columns) <= 6 else -60,
@@ -123,7 +123,7 @@ def cell_map(
     )
     figure.update_yaxes(
         tickvals=[place + 0.5 for place in range(len(rows))],
-        ticktext=[safe(name, longest=64) for name in rows],
+        ticktext=[wrapped(name, 36) for name in rows],
         range=[len(rows), 0],
         title=row_title,
         **axis,

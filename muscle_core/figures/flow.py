@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from muscle_core.comparison.history import STATES
 from muscle_core.errors import DataError
 from muscle_core.figures import palette
-from muscle_core.figures.text import percent, safe, version_label
+from muscle_core.figures.text import percent, safe, version_label, wrapped
 
 _NODE_WIDTH = 0.07
 _GAP = 0.06  # between the nodes of a version, as a share of all samples
@@ -127,11 +127,12 @@ def flow_chart(names: Sequence[str], transitions: pd.DataFrame, *, dark: bool = 
         for place in range(len(names))
     }
     upright = len(names) <= 5
-    longest = 28 if len(names) <= 4 else 16
+    longest = 20 if len(names) <= 4 else 16
     figure.update_xaxes(
         tickvals=list(range(len(names))),
         ticktext=[
-            f"{safe(name, longest=longest)}<br>{percent(shares[place])} right" for place, name in enumerate(names)
+            f"{wrapped(name, longest) if upright else safe(name, longest=longest)}<br>{percent(shares[place])} right"
+            for place, name in enumerate(names)
         ],
         range=[-0.25, len(names) - 1 + 0.25],
         showgrid=False,

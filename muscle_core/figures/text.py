@@ -53,3 +53,21 @@ def range_text(low: float, high: float) -> str:
 def version_label(name: str) -> str:
     """Return the name of a model version, cut to what an axis can hold."""
     return safe(name, longest=40)
+
+
+def wrapped(text: str, width: int, lines: int = 2) -> str:
+    """Return any text on several lines, broken after a space, "-", "_" or "/" where it can be, cut where it is longer.
+
+    Args:
+        text: a value that came from data, such as the name of a version.
+        width: characters a line.
+        lines: most lines.
+    """
+    rest, done = " ".join(str(text).split()), []
+    while rest and len(done) < lines - 1 and len(rest) > width:
+        break_at = max(rest.rfind(sign, 0, width) + 1 for sign in " -_/")
+        if break_at < width // 3:
+            break_at = width
+        done.append(rest[:break_at].rstrip())
+        rest = rest[break_at:].lstrip()
+    return "<br>".join(safe(line, longest=width) for line in (*done, rest) if line)

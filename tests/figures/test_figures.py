@@ -1,11 +1,14 @@
 """The numbers in every figure are those of the comparison, and its text is safe to show."""
 
+import html
 import json
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from muscle_core.comparison import compare, compare_strategies
 from muscle_core.compat.config import STRATEGIES
@@ -21,7 +24,7 @@ from muscle_core.figures import (
     training_curves,
 )
 from muscle_core.figures.palette import SEQUENCE, strategy_color, tint
-from muscle_core.figures.text import safe
+from muscle_core.figures.text import safe, wrapped
 
 HOSTILE = '<a href="javascript:x">v&1</a>'
 
@@ -314,3 +317,26 @@ def test_with_many_rows_the_legend_names_each_family_once():
     assert all(len(found) == 1 for found in symbols.values())
     assert len(set.union(*symbols.values())) == 3
     assert len({trace.text[0] for trace in figure.data}) == 13  # the hover text names every row
+
+
+@given(
+    text=st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), max_size=90).map(
+        lambda s: s.replace("<", "")
+    ),
+    width=st.integers(6, 40),
+    lines=st.integers(1, 4),
+)
+def test_a_wrapped_label_keeps_its_characters_until_it_is_cut(text: str, width: int, lines: int) -> None:
+    shown = [html.unescape(line) for line in wrapped(text, width, lines).split("<br>")]
+    assert len(shown) <= lines
+    assert all(len(line) <= width for line in shown)
+    if not shown[-1].endswith("…"):
+        assert "".join(shown) == text
+    else:
+        assert text.startswith("".join(shown)[:-1])
+
+
+def test_a_wrapped_label_breaks_where_people_would() -> None:
+    assert wrapped("demo-choice-v2-token_correctness-s0", 20) == "demo-choice-v2-<br>token_correctness-s0"
+    assert wrapped("old → a-much-longer-name-of-a-version", 20, 3) == "old → a-much-longer-<br>name-of-a-version"
+    assert wrapped(HOSTILE, 60) == safe(HOSTILE)

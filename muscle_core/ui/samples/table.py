@@ -26,7 +26,7 @@ from muscle_core.ui.url import forget, publish, restore
 __all__ = ["SAMPLE_KEY", "Neighbours", "ViewOfSamples", "neighbours", "show"]
 
 SAMPLE_KEY = "sample"
-PAGE_SIZES = (25, 50, 100)
+PAGE_SIZES = (10, 25, 50, 100)  # few at first, so that the sample below is in sight
 _LAST = "_last_view_of_samples"
 _TIMES = "_times_table_of_samples"
 
