@@ -63,7 +63,8 @@ def wrapped(text: str, width: int, lines: int = 2) -> str:
         width: characters a line.
         lines: most lines.
     """
-    rest, done = " ".join(str(text).split()), []
+    rest = " ".join(str(text).split())
+    done: list[str] = []
     while rest and len(done) < lines - 1 and len(rest) > width:
         break_at = max(rest.rfind(sign, 0, width) + 1 for sign in " -_/")
         if break_at < width // 3:

@@ -90,7 +90,7 @@ def test_a_stranger_learns_in_three_minutes_what_broke_why_and_what_repairs_it(
 
 
 @pytest.mark.parametrize(
-    ("number", "heading"), [(1, "Update report"), (2, "Samples"), (4, "Masking"), (5, "Update report")]
+    ("number", "heading"), [(1, "Update report"), (2, "Samples"), (3, "Flips"), (4, "Masking"), (5, "Update report")]
 )
 def test_a_link_to_a_step_opens_it(demo_url: str, page: Any, number: int, heading: str) -> None:
     page.goto(f"{demo_url}/?tour={number}")
@@ -107,8 +107,6 @@ def test_back_in_the_browser_returns_to_the_step_before(demo_url: str, page: Any
     page.get_by_role("button", name="Next", exact=True).click()
     expect(page.get_by_text("Tour · step 2 of 5")).to_be_visible(timeout=30_000)
     settled(page)
-    while "tour=2" in page.url:  # the page writes what it shows into the URL, step by step
-        page.go_back()
-        settled(page)
+    page.go_back()
     expect(page.get_by_text("Tour · step 1 of 5")).to_be_visible(timeout=30_000)
     expect(page.get_by_role("heading", name="Update report", exact=True)).to_be_visible()

@@ -100,15 +100,15 @@ def draw(
 def _navigation(view: ViewOfSamples, identity: str) -> None:
     around = neighbours(view, identity)
     row = st.container(horizontal=True, vertical_alignment="center")
-    for label, icon, key, target in (
-        (words.PREVIOUS, ":material/arrow_back:", "K", around.before),
-        (words.NEXT, ":material/arrow_forward:", "J", around.after),
+    for label, name, icon, key, target in (
+        (words.PREVIOUS, "sample_previous", ":material/arrow_back:", "K", around.before),
+        (words.NEXT, "sample_next", ":material/arrow_forward:", "J", around.after),
     ):
         row.button(
             label,
             icon=icon,
             shortcut=key,
-            key=f"sample_{label.lower()}",
+            key=name,
             disabled=target is None,
             on_click=_open,
             args=(target,),

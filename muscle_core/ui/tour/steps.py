@@ -11,8 +11,6 @@ from muscle_core.ui.numbers import duration, percent, points
 from muscle_core.ui.tour import words
 from muscle_core.ui.tour.facts import SPLIT, Facts, Pair
 
-# The page of step 3: "flips" where that page shows the causes, else the samples of the most frequent cause.
-WHY_PAGE = "samples"
 _SIGNIFICANT = 0.05
 
 
@@ -36,7 +34,7 @@ class Step(NamedTuple):
 STEPS = (
     Step("update_report"),
     Step("samples"),
-    Step(WHY_PAGE),
+    Step("flips"),
     Step("masking", ("samples",)),
     Step("update_report", ("review",)),
 )
@@ -49,8 +47,6 @@ def parameters(number: int, pair: Pair, facts: Facts | None) -> dict[str, str]:
         return picks
     if number == 2:
         return {**picks, "quadrant": "Q4", "sample": facts.flip.sample}
-    if number == 3 and WHY_PAGE == "samples":
-        return {**picks, "quadrant": "Q4", "cause": facts.causes[0][0]}
     if number == 5 and pair.compat is not None:
         return {**picks, "new": pair.compat.name}
     return picks
@@ -98,8 +94,7 @@ def _second(workspace: Workspace, facts: Facts) -> list[str]:
 
 def _third(workspace: Workspace, facts: Facts) -> list[str]:
     causes = tuple((plain(cause), count) for cause, count in facts.causes)
-    shown = causes[0][0] if WHY_PAGE == "samples" else None
-    said = [words.why(causes, sum(count for _, count in causes), shown)]
+    said = [words.why(causes, sum(count for _, count in causes))]
     worst = facts.slice
     if worst is not None:
         share, rest = percent(worst.flips / worst.n), percent(worst.rest)

@@ -69,12 +69,11 @@ def which_inputs(broken: int, question: str, gold: str, old: str, new: str) -> s
     )
 
 
-def why(causes: tuple[tuple[str, int], ...], broken: int, shown: str | None) -> str:
+def why(causes: tuple[tuple[str, int], ...], broken: int) -> str:
     """Step 3, first part."""
     listed = ", ".join(f"**{cause}** {count:,}" for cause, count in causes)
-    told = f" The table shows those of the cause {shown}, with its rule." if shown else ""
     return (
-        f"Rules look at both outputs and name one cause for each of the {broken:,} broken inputs: {listed}.{told} They "
+        f"Rules look at both outputs and name one cause for each of the {broken:,} broken inputs: {listed}. They "
         "say what can be seen, not what goes on in the model."
     )
 
