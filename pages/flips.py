@@ -6,7 +6,7 @@ enter("flips")
 
 import streamlit as st
 
-from muscle_core.ui import picks
+from muscle_core.ui import data, picks
 from muscle_core.ui.empty import show_next_step
 from muscle_core.ui.flips import pairs, scores, slices, tabs, update, versions
 from muscle_core.ui.frame import errors_shown, workspace
@@ -17,6 +17,7 @@ with errors_shown():
     if chosen is None:
         show_next_step(home)
         st.stop()
-    with tabs.opened() as tab:
+    compared = data.comparison(home, chosen.old, chosen.new, chosen.dataset, chosen.split)
+    with tabs.opened("update" if compared.counts is not None else "scores") as tab:
         panels = {"update": update, "pairs": pairs, "slices": slices, "versions": versions, "scores": scores}
         panels[tab].show(home, chosen)

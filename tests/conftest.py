@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -30,6 +32,13 @@ _FIRST = (
     "jobs/test_worker.py",
     "jobs/test_ray_launcher.py",
     "browser/test_story.py",
+    "browser/test_sample_detail.py",
+    "browser/test_masking.py",
+    "browser/test_training.py",
+    "browser/test_flips.py",
+    "browser/test_pages.py",
+    "browser/test_accessibility.py",
+    "pages/test_states.py",
     "browser/test_jobs_survive.py",
     "compat/test_ray_train.py",
     "actions/test_shared_artifacts.py",
@@ -50,6 +59,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     place = {here / name: number for number, name in enumerate(_FIRST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+@pytest.fixture(autouse=True)
+def _own_main_module() -> Iterator[None]:
+    """AppTest leaves app.py as the main module, which processes that are spawned afterwards would run."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture(autouse=True)

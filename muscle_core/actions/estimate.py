@@ -331,7 +331,10 @@ def evaluation_time(
         run = latest_run(workspace, version, dataset, split)
         if run is None or run.origin != "evaluated":
             continue
-        seconds = read_predictions(workspace.local(run.path), ["latency_seconds"])["latency_seconds"].dropna()
+        try:
+            seconds = read_predictions(workspace.local(run.path), ["latency_seconds"])["latency_seconds"].dropna()
+        except MuscleError:
+            continue  # an estimate does without answers that cannot be read
         if len(seconds):
             values.append(float(seconds.mean()))
     return spread(values, EVALUATED, rows) if values else Part(None, None, None, UNKNOWN)
@@ -361,13 +364,20 @@ def _weights(workspace: Workspace, version: ModelVersion) -> int | None:
     except MuscleError:
         return None
     files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
-    return sum(map(_numbers_in, files)) * _FLOAT_BYTES if files else None
+    numbers = [_numbers_in(file) for file in files]
+    return sum(n for n in numbers if n) * _FLOAT_BYTES if files and None not in numbers else None
 
 
-def _numbers_in(file: Path) -> int:
-    """How many numbers a safetensors file holds, by its header."""
+def _numbers_in(file: Path) -> int | None:
+    """How many numbers a safetensors file holds, by its header; None where that cannot be read."""
     with file.open("rb") as stream:
-        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+        length = int.from_bytes(stream.read(8), "little")
+        if length > file.stat().st_size:
+            return None
+        try:
+            header = json.loads(stream.read(length))
+        except ValueError:
+            return None
     return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
 
 

@@ -18,16 +18,20 @@ from streamlit.runtime.scriptrunner import StopException
 
 _WRITTEN = "_written_to_url"
 _TO_BE = "_url_to_be"  # the parameters at the end of this run
+_WRITTEN_TO_BE = "_written_to_be"  # and which of them are this run's own
 
 
 def _written() -> dict[str, str]:
+    if _WRITTEN_TO_BE in st.session_state:
+        return st.session_state[_WRITTEN_TO_BE]
     return st.session_state.setdefault(_WRITTEN, {})
 
 
 @contextmanager
 def one_step() -> Iterator[None]:
     """Write all that is published within at once: Streamlit makes every change a step of the browser's history."""
-    st.session_state[_TO_BE] = st.query_params.to_dict()
+    _forget_step()  # of a run that was broken off
+    st.session_state[_TO_BE], st.session_state[_WRITTEN_TO_BE] = st.query_params.to_dict(), dict(_written())
     try:
         yield
     except StopException:
@@ -36,13 +40,20 @@ def one_step() -> Iterator[None]:
     else:
         _write()  # a run that is broken off, as by the back button, writes nothing
     finally:
-        st.session_state.pop(_TO_BE, None)
+        _forget_step()
 
 
 def _write() -> None:
-    wanted = st.session_state.get(_TO_BE)
-    if wanted is not None and wanted != st.query_params.to_dict():
+    if _TO_BE not in st.session_state:
+        return
+    wanted, st.session_state[_WRITTEN] = st.session_state[_TO_BE], dict(_written())
+    if wanted != st.query_params.to_dict():
         st.query_params.from_dict(wanted)
+
+
+def _forget_step() -> None:
+    st.session_state.pop(_TO_BE, None)
+    st.session_state.pop(_WRITTEN_TO_BE, None)
 
 
 def rerun() -> NoReturn:
@@ -59,7 +70,8 @@ def parameters() -> dict[str, str]:
 def leave() -> dict[str, str]:
     """The parameters to take along to another page; this run writes none any more."""
     taken = parameters()
-    st.session_state.pop(_TO_BE, None)
+    st.session_state[_WRITTEN] = dict(_written())
+    _forget_step()
     return taken
 
 

@@ -64,6 +64,7 @@ def test_tokens_are_looked_at_once_by_a_worker_and_the_keys_go_from_flip_to_flip
             page.get_by_test_id("stButtonGroup").get_by_text(strategy, exact=True).click()
             strip = page.get_by_role("img", name=re.compile(f"^Under {strategy}, "))
             expect(strip).to_be_visible()
+            settled(page)
             letters = strip.locator("b").all_inner_texts()
             assert set(letters) == {{"always_old": "O", "cross_entropy": "G"}.get(strategy, "O+G")}
         expect(page).to_have_url(re.compile("tokens_by=focal_distillation"))
@@ -91,6 +92,7 @@ def test_tokens_are_looked_at_once_by_a_worker_and_the_keys_go_from_flip_to_flip
         box.fill(flips[4])
         box.press("Enter")
         expect(page.get_by_text(f"5 of {len(flips)} shown above")).to_be_visible(timeout=30_000)
+        settled(page)  # the address is written at the end of a run
         page.go_back()
         expect(page.get_by_text(f"1 of {len(flips)} shown above")).to_be_visible(timeout=30_000)
 

@@ -75,7 +75,7 @@ def test_the_whole_story(demo_url: str, page: Any, chrome: Any, tmp_path: Path) 
     box = table.bounding_box()
     page.mouse.click(box["x"] + 17, box["y"] + 52)
     expect(page.get_by_text("negative flip: right before, wrong now")).to_be_visible(timeout=30_000)
-    expect(page.get_by_text("Choices with log-likelihood")).to_be_visible()
+    expect(page.get_by_text("Choices with log-likelihood").first).to_be_visible()
     expect(page).to_have_url(re.compile("sample=choice-test-"))
 
     # Train an adapter, short, and watch the progress move.

@@ -76,7 +76,7 @@ def test_negative_flips_can_be_filtered_by_cause(sums: Workspace) -> None:
 
 
 def test_a_link_names_the_cause_and_another_quadrant_drops_it(sums: Workspace) -> None:
-    app = opened(quadrant="Q4", cause="no answer extracted")
+    app = opened(quadrant="Q4", cause="no answer extracted", rows="25")
     assert len(app.dataframe[0].value) == 4
     app.segmented_control(key="quadrant").set_value("Q1").run()
     assert not app.exception

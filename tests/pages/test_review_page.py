@@ -64,7 +64,7 @@ def full(workspace: Workspace, tmp_path: Path) -> Workspace:
 def test_an_empty_workspace_offers_the_demo(workspace: Workspace) -> None:
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
     app = clean(app.switch_page("pages/review.py").run())
-    assert [one.label for one in app.button] == ["Load the demo"]
+    assert [one.label for one in app.button] == ["Load the demo", "Import your own"]
 
 
 def test_without_a_name_it_shows_the_first_flip_and_asks_for_one(full: Workspace) -> None:

@@ -130,12 +130,17 @@ BROKEN: dict[str, tuple[Callable[[Path], object], tuple[str, ...], tuple[str, ..
     "predictions deleted": (
         lambda home: shutil.rmtree(home / "predictions"),
         READING,
-        ("answers of 'demo-choice-v1' on 'demo-choice' (test)", "/predictions/", "muscle_core evaluate demo-choice-v1"),
+        (
+            "the answers of 'demo-",
+            "(test)",
+            "/predictions/",
+            "muscle_core evaluate demo-",
+        ),
     ),
     "predictions cut off": (
         lambda home: _each(home / "predictions", lambda file: file.write_bytes(file.read_bytes()[:-200])),
         READING,
-        ("are damaged", "/predictions/", "muscle_core evaluate demo-choice-v1 --dataset demo-choice --split test"),
+        ("are damaged", "/predictions/", "muscle_core evaluate demo-"),
     ),
     "dataset file missing": (
         lambda home: _each(home / "datasets", Path.unlink),

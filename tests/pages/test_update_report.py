@@ -131,7 +131,7 @@ def test_many_samples_are_searched_for_slices_when_asked(sums: Workspace, monkey
 
 
 def test_what_was_clicked_in_a_chart_opens_the_samples_without_earlier_filters(sums: Workspace) -> None:
-    for filters in ({"quadrant": "Q4"}, {"right": "new"}, {"change": "rouge1:-0.1:0"}):
+    for filters in ({"quadrant": "Q4"}, {"right": "new"}, {"answers": "different"}):
         app = opened(search="left over")
         app.session_state["_report_clicked"] = filters
         app = clean(app.run())

@@ -14,11 +14,14 @@ TAB = "flips_tab"
 
 
 @contextmanager
-def opened() -> Iterator[str]:
-    """Draw the tabs and go into the open one; yields its id."""
+def opened(first: str) -> Iterator[str]:
+    """Draw the tabs and go into the open one; yields its id.
+
+    Args:
+        first: id of the tab that is open where neither the URL nor an earlier visit names one.
+    """
     labels = words.TABS
-    first = next(iter(labels.values()))
-    restore(TAB, first, lambda value: value in labels.values(), lambda text: labels.get(text, ""))
+    restore(TAB, labels[first], lambda value: value in labels.values(), lambda text: labels.get(text, ""))
     bodies = st.tabs(list(labels.values()), key=TAB, on_change="rerun")
     tab, body = next(
         ((tab, body) for tab, body in zip(labels, bodies, strict=True) if body.open), (next(iter(labels)), bodies[0])
