@@ -15,7 +15,9 @@ pytestmark = pytest.mark.browser
 CHOICE = "dataset=demo-choice&old=demo-choice-v1&new=demo-choice-v2"
 ROOT = Path(__file__).resolve().parents[2]
 # The first page lives at the root.
-ADDRESSES = [f"/{'' if page == 'update_report' else page}?{CHOICE}" for page in PAGES] + [
+FIRST_VIEWS = [f"/{'' if page == 'update_report' else page}?{CHOICE}" for page in PAGES]
+ADDRESSES = [
+    *FIRST_VIEWS,
     f"/samples?{CHOICE}&quadrant=Q4&sample=choice-test-0001",
     "/samples?dataset=demo-dialogue&old=demo-dialogue-v1&new=demo-dialogue-v2&sample=dialogue-test-0001&mark=rouge2",
     "/samples?dataset=demo-math&old=demo-math-v1&new=demo-math-v2&sample=math-test-0603&compare_with=gold",
@@ -31,12 +33,21 @@ ADDRESSES = [f"/{'' if page == 'update_report' else page}?{CHOICE}" for page in 
 ]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_page_has_a_serious_or_critical_violation(chrome: Any, demo_url: str, theme: str) -> None:
+@pytest.mark.parametrize(
+    ("theme", "addresses"),
+    [
+        pytest.param("light", ADDRESSES, id="light"),
+        pytest.param("dark", FIRST_VIEWS, id="dark"),
+        pytest.param("dark", ADDRESSES, id="dark, all", marks=pytest.mark.slow),
+    ],
+)
+def test_no_page_has_a_serious_or_critical_violation(
+    chrome: Any, demo_url: str, theme: str, addresses: list[str]
+) -> None:
     context = chrome.new_context(viewport={"width": 1440, "height": 2000}, color_scheme=theme)
     page = context.new_page()
     found = []
-    for address in ADDRESSES:
+    for address in addresses:
         page.goto(f"{demo_url}{address}")
         settled(page)
         result = Axe().run(page).response

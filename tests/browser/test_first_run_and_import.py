@@ -107,6 +107,7 @@ def test_who_types_the_name_of_the_first_page_gets_it(own_url: str, page: Any) -
     assert "old=after&new=before" in page.url
 
 
+@pytest.mark.slow  # beside other tests pages are drawn in more pieces
 @pytest.mark.parametrize("width", [900, 1920])
 def test_pages_keep_still_while_they_load_and_fit_the_window(own_url: str, page: Any, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 1000})

@@ -30,6 +30,7 @@ def own_home(demo_home: Path, tmp_path: Path):
         psutil.Process(pid).wait(timeout=90)
 
 
+@pytest.mark.slow
 def test_a_mix_is_made_and_joins_the_chart(own_home: Path, page: Any, tmp_path: Path) -> None:
     with served(own_home, tmp_path / "app.log") as url:
         page.goto(f"{url}/masking?{CHOICE}")

@@ -39,6 +39,7 @@ def own_home(demo_home: Path, tmp_path: Path):
         psutil.Process(pid).wait(timeout=90)
 
 
+@pytest.mark.slow
 def test_form_command_time_left_and_comparison(own_home: Path, page: Any, tmp_path: Path) -> None:
     with served(own_home, tmp_path / "app.log") as url:
         page.goto(f"{url}/training?{CHOICE}")
