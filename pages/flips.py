@@ -4,19 +4,19 @@ from muscle_core.ui.frame import enter
 
 enter("flips")
 
-import streamlit as st
 
 from muscle_core.ui import data, picks
 from muscle_core.ui.empty import show_next_step
 from muscle_core.ui.flips import pairs, scores, slices, tabs, update, versions
 from muscle_core.ui.frame import errors_shown, workspace
+from muscle_core.ui.url import stop
 
 with errors_shown():
     home = workspace()
     chosen = picks.choose(home)
     if chosen is None:
         show_next_step(home)
-        st.stop()
+        stop()
     compared = data.comparison(home, chosen.old, chosen.new, chosen.dataset, chosen.split)
     with tabs.opened("update" if compared.counts is not None else "scores") as tab:
         panels = {"update": update, "pairs": pairs, "slices": slices, "versions": versions, "scores": scores}

@@ -11,13 +11,14 @@ from muscle_core.ui import picks, token_strip
 from muscle_core.ui.empty import show_next_step
 from muscle_core.ui.frame import errors_shown, go, plain, workspace
 from muscle_core.ui.masking import ablation, published, references, strategies, words
+from muscle_core.ui.url import stop
 
 with errors_shown():
     home = workspace()
     chosen = picks.choose(home)
     if chosen is None:
         show_next_step(home)
-        st.stop()
+        stop()
     pair = (home, chosen.old, chosen.new, chosen.dataset, chosen.split)
     variants, ensemble = trained_variants(*pair), evaluated_ensemble(*pair)
 

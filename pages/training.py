@@ -10,13 +10,14 @@ from muscle_core.ui import picks
 from muscle_core.ui.empty import show_next_step
 from muscle_core.ui.frame import errors_shown, workspace
 from muscle_core.ui.training import before, differences, form, jobs
+from muscle_core.ui.url import stop
 
 with errors_shown():
     home = workspace()
     chosen = picks.choose(home)
     if chosen is None:
         show_next_step(home)
-        st.stop()
+        stop()
     # What changes in the form must not move the live panel.
     top, work, comparison = st.container(), st.container(), st.container()
     with top:

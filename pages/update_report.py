@@ -14,13 +14,14 @@ from muscle_core.ui import data, picks
 from muscle_core.ui.empty import show_next_step
 from muscle_core.ui.frame import errors_shown, plain, workspace, wrapping_columns
 from muscle_core.ui.update_report import figures, in_short, words
+from muscle_core.ui.url import stop
 
 with errors_shown():
     home = workspace()
     chosen = picks.choose(home)
     if chosen is None:
         show_next_step(home)
-        st.stop()
+        stop()
     figures.open_what_was_clicked()
     comparison, noise, judged = data.judged(home, chosen.old, chosen.new, chosen.dataset, chosen.split)
 

@@ -19,7 +19,7 @@ from muscle_core.errors import MuscleError
 from muscle_core.paths import system_text
 from muscle_core.store import Workspace
 from muscle_core.ui import words
-from muscle_core.ui.url import forget, leave, one_step
+from muscle_core.ui.url import forget, leave, one_step, stop
 
 # Chosen pills and tabs, and the value of a slider, are written in the primary colour, which must be dark enough under
 # white text to be read on a button; on a dark page that is too dark for text. Lines are no longer than can be read,
@@ -137,7 +137,7 @@ def errors_shown() -> Iterator[None]:
     except (MuscleError, OSError) as error:
         text = system_text(error) if isinstance(error, OSError) else str(error)
         st.error(plain(text), icon=":material/error:")
-        st.stop()
+        stop()
 
 
 def go(page: str, parameters: Mapping[str, str] | None = None, *, afresh: tuple[str, ...] = ()) -> None:

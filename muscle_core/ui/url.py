@@ -11,49 +11,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NoReturn
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import StopException
 
 _WRITTEN = "_written_to_url"
-_TO_BE = "_url_to_be"  # the parameters at the end of this run
-_WRITTEN_TO_BE = "_written_to_be"  # and which of them are this run's own
+# Of the run that goes on in this thread: the parameters at its end, and which of them it has written. Not in the
+# session's state, which cannot be touched any more once a run is asked to stop.
+_STEP: ContextVar[tuple[dict[str, str], dict[str, str]] | None] = ContextVar("_STEP", default=None)
 
 
 def _written() -> dict[str, str]:
-    if _WRITTEN_TO_BE in st.session_state:
-        return st.session_state[_WRITTEN_TO_BE]
-    return st.session_state.setdefault(_WRITTEN, {})
+    step = _STEP.get()
+    return step[1] if step is not None else st.session_state.setdefault(_WRITTEN, {})
 
 
 @contextmanager
 def one_step() -> Iterator[None]:
-    """Write all that is published within at once: Streamlit makes every change a step of the browser's history."""
-    _forget_step()  # of a run that was broken off
-    st.session_state[_TO_BE], st.session_state[_WRITTEN_TO_BE] = st.query_params.to_dict(), dict(_written())
+    """Write all that is published within at once: Streamlit makes every change a step of the browser's history.
+
+    A run that is broken off, as by the back button, writes nothing; one that ends early ends by `stop` or `rerun`.
+    """
+    token = _STEP.set((st.query_params.to_dict(), dict(_written())))
     try:
         yield
-    except StopException:
         _write()
-        raise
-    else:
-        _write()  # a run that is broken off, as by the back button, writes nothing
     finally:
-        _forget_step()
+        _STEP.reset(token)
 
 
 def _write() -> None:
-    if _TO_BE not in st.session_state:
+    step = _STEP.get()
+    if step is None:
         return
-    wanted, st.session_state[_WRITTEN] = st.session_state[_TO_BE], dict(_written())
-    if wanted != st.query_params.to_dict():
-        st.query_params.from_dict(wanted)
+    st.session_state[_WRITTEN] = dict(step[1])
+    if step[0] != st.query_params.to_dict():
+        st.query_params.from_dict(step[0])
 
 
-def _forget_step() -> None:
-    st.session_state.pop(_TO_BE, None)
-    st.session_state.pop(_WRITTEN_TO_BE, None)
+def stop() -> NoReturn:
+    """End the page here, with what this run has published; in place of `st.stop`."""
+    _write()
+    st.stop()
 
 
 def rerun() -> NoReturn:
@@ -64,14 +64,16 @@ def rerun() -> NoReturn:
 
 def parameters() -> dict[str, str]:
     """The URL's parameters with what this run has published."""
-    return dict(st.session_state[_TO_BE]) if _TO_BE in st.session_state else st.query_params.to_dict()
+    step = _STEP.get()
+    return st.query_params.to_dict() if step is None else dict(step[0])
 
 
 def leave() -> dict[str, str]:
     """The parameters to take along to another page; this run writes none any more."""
-    taken = parameters()
-    st.session_state[_WRITTEN] = dict(_written())
-    _forget_step()
+    taken, step = parameters(), _STEP.get()
+    if step is not None:
+        st.session_state[_WRITTEN] = dict(step[1])
+        _STEP.set(None)
     return taken
 
 
@@ -87,15 +89,16 @@ def offer(key: str, text: str) -> None:
 
 
 def _set(key: str, text: str | None) -> None:
-    if _TO_BE not in st.session_state:  # a fragment or a callback, which writes at once
+    step = _STEP.get()
+    if step is None:  # a fragment or a callback, which writes at once
         if text is not None and st.query_params.get(key) != text:
             st.query_params[key] = text
         elif text is None and key in st.query_params:
             del st.query_params[key]
     elif text is None:
-        st.session_state[_TO_BE].pop(key, None)
+        step[0].pop(key, None)
     else:
-        st.session_state[_TO_BE][key] = text
+        step[0][key] = text
 
 
 def restore(key: str, default: Any, valid: Callable[[Any], bool], parse: Callable[[str], Any] = str) -> None:

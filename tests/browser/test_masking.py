@@ -43,7 +43,8 @@ def test_a_mix_is_made_and_joins_the_chart(own_home: Path, page: Any, tmp_path: 
         # It ends by itself, and the page shows what was made without a click.
         expect(page.get_by_text("Nothing is missing.")).to_be_visible(timeout=120_000)
         expect(page.get_by_text("mixes A", exact=True)).to_be_visible(timeout=30_000)
-        expect(page.get_by_text(re.compile(r"Mixes A: from the adapter of demo-choice-\w+ \(α 0\)"))).to_be_visible()
+        mixed = re.compile(r"Mixes A: from the adapter of demo-choice-[\w-]+ \(α 0\)")
+        expect(page.get_by_text(mixed)).to_be_visible(timeout=30_000)
         expect(page.get_by_text(re.compile(r"no other of the 5 points is better in both"))).to_be_visible()
         # All columns are a switch away, and in the address.
         page.get_by_test_id("stButtonGroup").get_by_role("radio", name="all").click()
