@@ -17,6 +17,7 @@ from muscle_core.actions.explain import explain, margin_unit, sample_table
 from muscle_core.actions.noise import FloorRuns, JudgedUpdate, floor_of_runs, floor_runs
 from muscle_core.actions.sample_columns import ComparedSamples, SplitIds
 from muscle_core.comparison import Comparison, compare, judge
+from muscle_core.comparison.repair import Repair, repair_of
 from muscle_core.comparison.sample_filter import SampleFilter, view_of
 from muscle_core.comparison.view import ViewOfSamples, row_of
 from muscle_core.datasets.samples import read_sample_ids, read_sample_rows, sample_of
@@ -88,6 +89,15 @@ def _causes(
     return flips.set_index("sample_id")[["cause", "cause_rule", "cause_evidence"]]
 
 
+@st.cache_resource(max_entries=16, show_spinner=words.READING_ADAPTER)
+def _repair(
+    home: str, runs: tuple[str, ...], _workspace: Workspace, _run: EvaluationRun, _comparison: Comparison
+) -> Repair:
+    answers = compared_columns_of(_workspace, _run)
+    correct = pd.Series(answers["correct"].to_pandas().to_numpy(), index=answers["sample_id"].to_pylist())
+    return repair_of(_comparison, correct)
+
+
 def predictions(workspace: Workspace, version: ModelVersion, dataset: Dataset, split: str) -> pd.DataFrame:
     """Predictions of a version's newest run, by sample id.
 
@@ -135,6 +145,19 @@ def judged(workspace: Workspace, old: ModelVersion, new: ModelVersion, dataset: 
         floor,
         compared,
     )
+
+
+def repair(
+    workspace: Workspace, old: ModelVersion, new: ModelVersion, compat: ModelVersion, dataset: Dataset, split: str
+) -> Repair:
+    """What an adapter repairs of an update, and what it breaks instead, by the newest runs of the three.
+
+    Raises:
+        StoreError: one was not evaluated there.
+    """
+    runs = [require_run(workspace, version, dataset, split) for version in (old, new, compat)]
+    compared = comparison(workspace, old, new, dataset, split)
+    return _repair(str(workspace.home), tuple(run.id for run in runs), workspace, runs[-1], compared)
 
 
 def samples(workspace: Workspace, dataset: Dataset, split: str) -> dict[str, Sample]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 from muscle_core.figures.text import SCORE_NAMES as SCORE_NAMES
+from muscle_core.figures.text import range_text, rate_text
 from muscle_core.metrics import Rate
 from muscle_core.ui import words
+from muscle_core.ui.frame import plain
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -19,6 +21,11 @@ def counts(rate: Rate) -> str:
     if rate.denominator == 0:
         return words.NOT_DEFINED
     return words.rate_counts(rate.numerator, rate.denominator, rate.low * 100, rate.high * 100)
+
+
+def with_interval(rate: Rate) -> str:
+    """A rate with counts and interval, as a sentence holds it: "9.4 % (94 of 1,000; 95 % interval 7.7–11.4 %)"."""
+    return plain(f"{rate_text(rate)[:-1]}; 95 % interval {range_text(rate.low, rate.high)})")
 
 
 def points(difference: float) -> str:

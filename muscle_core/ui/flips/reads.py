@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 import streamlit as st
 
 from muscle_core.actions.compare import require_run
-from muscle_core.actions.explain import sample_table, slice_columns, sliceable_samples, with_topics
-from muscle_core.comparison import Comparison, History, history
+from muscle_core.comparison import History, history
 from muscle_core.comparison.pair_map import PairMap, pair_map
-from muscle_core.comparison.slices import find_slices, slice_table
 from muscle_core.store import Dataset, EvaluationRun, ModelVersion, Workspace, read_prediction_table
-from muscle_core.tasks.classification import Classification
-from muscle_core.ui import data
 from muscle_core.ui.flips import words
-from muscle_core.ui.picks import Picks
 
 T = TypeVar("T")
 
@@ -29,13 +22,6 @@ class Judged(NamedTuple, Generic[T]):
 
     found: T | None
     unjudged: tuple[str, ...]
-
-
-class Sliceable(NamedTuple):
-    """The samples of a comparison with all that they can be sliced by, and the columns to slice by."""
-
-    frame: pd.DataFrame
-    columns: tuple[str, ...]
 
 
 def _tables(
@@ -70,40 +56,6 @@ def _pair_map(
     return Judged(pair_map(tables) if tables else None, unjudged)
 
 
-@st.cache_resource(max_entries=2, show_spinner=words.READING_SLICES)
-def _sliceable(
-    home: str,
-    runs: tuple[str, str],
-    topics: bool,
-    _workspace: Workspace,
-    _dataset: Dataset,
-    _old: EvaluationRun,
-    _comparison: Comparison,
-) -> Sliceable:
-    output = None
-    if "old_margin" not in _comparison.samples:
-        output = read_prediction_table(_workspace.local(_old.path), ["sample_id", "output"])
-    samples = sample_table(_workspace, _dataset, _old.split)
-    frame = sliceable_samples(_comparison, samples, output, with_target=_dataset.task_kind == Classification.kind)
-    if topics:
-        frame = with_topics(frame)
-    return Sliceable(frame.drop(columns="input"), tuple(slice_columns(frame, _dataset.task_kind)))
-
-
-@st.cache_resource(max_entries=16, show_spinner=words.READING_SLICES)
-def _slices(
-    home: str, runs: tuple[str, str], topics: bool, minimum: int, conditions: int, top: int, _samples: Sliceable
-) -> pd.DataFrame:
-    if conditions == 1:
-        table = slice_table(_samples.frame, _samples.columns, minimum=minimum)
-        order = np.argsort(table["p_adjusted"], kind="stable")
-        attrs = {**table.attrs, "conditions": [table.attrs["conditions"][row] for row in order]}
-        table = table.iloc[order].reset_index(drop=True)
-        table.attrs = attrs
-        return table
-    return find_slices(_samples.frame, _samples.columns, depth=conditions, minimum=minimum, top=top)
-
-
 def history_of(workspace: Workspace, versions: Sequence[ModelVersion], dataset: Dataset, split: str) -> Judged[History]:
     """History of versions in this order; found is None where fewer than two have a right or wrong.
 
@@ -128,19 +80,3 @@ def pair_map_of(
     runs = [require_run(workspace, version, dataset, split) for version in versions]
     names = tuple(version.name for version in versions)
     return _pair_map(str(workspace.home), tuple(run.id for run in runs), names, workspace, runs)
-
-
-def slices_of(
-    workspace: Workspace, chosen: Picks, *, minimum: int, conditions: int, topics: bool, top: int
-) -> pd.DataFrame:
-    """Slices of a comparison, the worst first, with `attrs` as of `muscle_core.comparison.slices`.
-
-    Raises:
-        StoreError, DataError, ConfigError: as `slice_table`.
-    """
-    comparison = data.comparison(workspace, chosen.old, chosen.new, chosen.dataset, chosen.split)
-    old, new = (require_run(workspace, one, chosen.dataset, chosen.split) for one in (chosen.old, chosen.new))
-    key = (old.id, new.id)
-    home = str(workspace.home)
-    samples = _sliceable(home, key, topics, workspace, chosen.dataset, old, comparison)
-    return _slices(home, key, topics, minimum, conditions, top, samples)

@@ -17,9 +17,8 @@ from muscle_core.ui import data
 from muscle_core.ui.chart import chart
 from muscle_core.ui.flips import words
 from muscle_core.ui.flips.link import to_samples
-from muscle_core.ui.flips.numbers import with_interval
 from muscle_core.ui.frame import plain, wrapping_columns
-from muscle_core.ui.numbers import counts
+from muscle_core.ui.numbers import counts, with_interval
 from muscle_core.ui.picks import Picks
 from muscle_core.ui.url import linked_select, publish, restore
 

@@ -14,12 +14,12 @@ from muscle_core.metrics import Rate
 from muscle_core.store import Workspace
 from muscle_core.ui import data
 from muscle_core.ui.chart import chart
-from muscle_core.ui.flips import reads, words
+from muscle_core.ui.flips import words
 from muscle_core.ui.flips.link import to_samples
-from muscle_core.ui.flips.numbers import p_text, with_interval
 from muscle_core.ui.frame import plain, wrapping_columns
-from muscle_core.ui.numbers import percent
+from muscle_core.ui.numbers import percent, with_interval
 from muscle_core.ui.picks import Picks
+from muscle_core.ui.slices import slices_of
 from muscle_core.ui.url import publish, restore
 
 _MOST_IN_CHART = 10
@@ -31,7 +31,17 @@ def show(home: Workspace, chosen: Picks) -> None:
     """Draw the tab."""
     n = data.comparison(home, chosen.old, chosen.new, chosen.dataset, chosen.split).n
     minimum, conditions, topics = _options(n)
-    table = reads.slices_of(home, chosen, minimum=minimum, conditions=conditions, topics=topics, top=_MOST_FOUND)
+    table = slices_of(
+        home,
+        chosen.old,
+        chosen.new,
+        chosen.dataset,
+        chosen.split,
+        minimum=minimum,
+        conditions=conditions,
+        topics=topics,
+        top=_MOST_FOUND,
+    )
     if table.empty:
         st.info(words.NO_SLICE, icon=":material/info:")
     else:
@@ -43,6 +53,10 @@ def show(home: Workspace, chosen: Picks) -> None:
     if omitted:
         with st.expander(words.LEFT_OUT):
             st.markdown("\n".join(f"- {plain(sentence)}" for sentence in omitted))
+
+
+def _p_text(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def slice_link(conditions: Sequence[tuple[str, str]]) -> str:
@@ -118,7 +132,7 @@ def _table(table: pd.DataFrame, keys: list[str]) -> None:
                 f"{number(value)} of {count:,}"
                 for value, count in zip(table[f"rest_{word}"], table["rest_n"], strict=True)
             ],
-            "p_adjusted": table["p_adjusted"].map(p_text),
+            "p_adjusted": table["p_adjusted"].map(_p_text),
             "verdict": [words.DIFFERS if p < LEVEL else words.MAY_NOT_DIFFER for p in table["p_adjusted"]],
         }
     )

@@ -15,9 +15,9 @@ from muscle_core.ui import data
 from muscle_core.ui.chart import chart
 from muscle_core.ui.flips import words
 from muscle_core.ui.flips.link import to_samples
-from muscle_core.ui.flips.numbers import with_interval
 from muscle_core.ui.flips.theme import dark_theme
 from muscle_core.ui.frame import plain, wrapping_columns
+from muscle_core.ui.numbers import with_interval
 from muscle_core.ui.picks import Picks
 
 # Beyond so many flips the rules are applied only on request: they read both outputs of every flip.

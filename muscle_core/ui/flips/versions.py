@@ -16,10 +16,9 @@ from muscle_core.store import ModelVersion, Workspace
 from muscle_core.ui.chart import chart
 from muscle_core.ui.flips import reads, words
 from muscle_core.ui.flips.link import to_samples
-from muscle_core.ui.flips.numbers import with_interval
 from muscle_core.ui.flips.theme import dark_theme
 from muscle_core.ui.frame import plain, wrapping_columns
-from muscle_core.ui.numbers import percent
+from muscle_core.ui.numbers import percent, with_interval
 from muscle_core.ui.picks import Picks
 from muscle_core.ui.url import publish, restore
 

@@ -11,7 +11,6 @@ TABS = {
 }
 
 READING_VERSIONS = "Reading the versions …"
-READING_SLICES = "Reading what the samples can be sliced by …"
 
 NO_RIGHT_OR_WRONG = (
     "This dataset has scores and no right or wrong, so that nothing flips here. The tab Scores shows how the scores "

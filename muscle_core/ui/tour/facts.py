@@ -7,15 +7,14 @@ from typing import NamedTuple
 import streamlit as st
 
 from muscle_core.actions.compare import TrainedVariant, compare_trained, latest_run, trained_variants
-from muscle_core.actions.explain import explain, margin_unit, sample_table, slice_columns
 from muscle_core.actions.gate import run_gate
 from muscle_core.comparison import Comparison
 from muscle_core.comparison.gate import Thresholds
-from muscle_core.comparison.slices import slice_table
 from muscle_core.demo.recipe import TASKS, VERSIONS, compat_name, dataset_name, version_name
 from muscle_core.errors import StoreError
-from muscle_core.store import Dataset, EvaluationRun, ModelVersion, Workspace, get_dataset, get_version
+from muscle_core.store import Dataset, ModelVersion, Workspace, get_dataset, get_version
 from muscle_core.ui import data
+from muscle_core.ui.slices import slices_of
 
 SPLIT = "test"
 _SIGNIFICANT = 0.05
@@ -146,22 +145,14 @@ def _facts(
         comparison,
         flip,
         tuple((str(cause), int(count)) for cause, count in causes.items()),
-        _worst_slice(workspace, pair, comparison),
+        _worst_slice(workspace, pair),
         None if pair.compat is None else _repair(workspace, pair, pair.compat, comparison),
     )
 
 
-def _worst_slice(workspace: Workspace, pair: Pair, comparison: Comparison) -> WorstSlice | None:
-    found, tables = [], []
-    for version in (pair.old, pair.new):
-        run = latest_run(workspace, version, pair.dataset, SPLIT)
-        assert isinstance(run, EvaluationRun)  # see `demo_pair`
-        found.append(run)
-        tables.append(data.predictions(workspace, version, pair.dataset, SPLIT).reset_index(drop=True))
-    old, new = tables
-    frame = explain(comparison, old, new, sample_table(workspace, pair.dataset, SPLIT), unit=margin_unit(found))
-    table = slice_table(frame, slice_columns(frame, pair.dataset.task_kind))
-    row = table.loc[table["p_adjusted"].idxmin()] if len(table) else None
+def _worst_slice(workspace: Workspace, pair: Pair) -> WorstSlice | None:
+    table = slices_of(workspace, pair.old, pair.new, pair.dataset, SPLIT)
+    row = table.iloc[0] if len(table) else None  # the worst come first
     if row is None or not row["p_adjusted"] < _SIGNIFICANT:
         return None
     return WorstSlice(
@@ -177,8 +168,7 @@ def _worst_slice(workspace: Workspace, pair: Pair, comparison: Comparison) -> Wo
 def _repair(workspace: Workspace, pair: Pair, compat: ModelVersion, plain: Comparison) -> Repair:
     names = (pair.old.name, pair.new.name, pair.dataset.name)
     comparison = data.comparison(workspace, pair.old, compat, pair.dataset, SPLIT)
-    broken, still = (set(one.samples.loc[one.samples["quadrant"] == "Q4", "sample_id"]) for one in (plain, comparison))
-    right = data.predictions(workspace, compat, pair.dataset, SPLIT)["correct"]
+    effect = data.repair(workspace, pair.old, pair.new, compat, pair.dataset, SPLIT)
     table = compare_trained(workspace, *names, split=SPLIT).set_index("version").loc[compat.name]
     assert plain.nfr is not None
     assert comparison.nfr is not None
@@ -189,8 +179,8 @@ def _repair(workspace: Workspace, pair: Pair, compat: ModelVersion, plain: Compa
     ]
     return Repair(
         comparison,
-        sum(bool(right.get(identity)) for identity in broken),
-        len(still - broken),
+        effect.repaired,
+        effect.broken,
         (table["nfr_change"], table["nfr_change_low"], table["nfr_change_high"]),
         (table["accuracy_change"], table["accuracy_change_low"], table["accuracy_change_high"]),
         limit,

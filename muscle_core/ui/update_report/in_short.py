@@ -5,26 +5,20 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.compare import (
-    TrainedVariant,
-    compared_columns_of,
-    predictions_of,
-    require_run,
-    trained_variants,
-)
-from muscle_core.actions.explain import explain, margin_unit, property_name, sample_table, slice_columns
+from muscle_core.actions.compare import TrainedVariant, trained_variants
+from muscle_core.actions.explain import property_name
 from muscle_core.comparison import Comparison
-from muscle_core.comparison.repair import Repair, repair_of
-from muscle_core.comparison.slices import slice_table
 from muscle_core.comparison.verdict import SIGNIFICANCE_LEVEL, p_text
 from muscle_core.errors import MuscleError
-from muscle_core.store import EvaluationRun, Workspace
+from muscle_core.metrics import Rate
+from muscle_core.store import Workspace
 from muscle_core.store.tables import INTERPOLATION
 from muscle_core.ui import data
 from muscle_core.ui.frame import go, plain, wrapping_columns
-from muscle_core.ui.numbers import SCORE_NAMES, percent
+from muscle_core.ui.numbers import SCORE_NAMES, percent, with_interval
 from muscle_core.ui.picks import Picks
 from muscle_core.ui.samples.link import open_samples
+from muscle_core.ui.slices import slices_of
 from muscle_core.ui.update_report import words
 
 MOST_CAUSES = 3
@@ -78,9 +72,7 @@ def _slice(workspace: Workspace, chosen: Picks, comparison: Comparison) -> None:
         st.caption(words.many_samples(comparison.n))
         st.button(words.LOOK_FOR_SLICES, icon=":material/search:", width="stretch", on_click=_look_for_slices)
         return
-    pair = (chosen.old, chosen.new)
-    runs = [require_run(workspace, one, chosen.dataset, chosen.split) for one in pair]
-    table = _slices(str(workspace.home), (runs[0].id, runs[1].id), workspace, chosen, runs, comparison)
+    table = _slices(workspace, chosen)
     if not table.attrs["tested"]:
         st.markdown(words.NO_SLICES)
         return
@@ -109,12 +101,9 @@ def _slice_text(row: pd.Series, comparison: Comparison, tested: int) -> str:
     name = plain(f"{property_name(row['column'])}: {row['value']}")
     p = p_text(row["p_adjusted"])
     if "nfr" in row:
-        rate = (
-            f"{percent(row['nfr'])} ({int(row['negative_flips']):,} of {int(row['n']):,}; 95 % interval "
-            f"{row['nfr_low'] * 100:.1f}–{row['nfr_high'] * 100:.1f} %)"
-        )
+        rate = Rate(row["nfr"], int(row["negative_flips"]), int(row["n"]), row["nfr_low"], row["nfr_high"])
         rest = f"{percent(row['rest_nfr'])} of {int(row['rest_n']):,}"
-        return words.slice_breaks(name, rate, rest, p, tested)
+        return words.slice_breaks(name, with_interval(rate), rest, p, tested)
     loss = (
         f"{row['regression']:.4f} ({int(row['n']):,} samples; 95 % interval {row['regression_low']:.4f}–"
         f"{row['regression_high']:.4f})"
@@ -124,22 +113,9 @@ def _slice_text(row: pd.Series, comparison: Comparison, tested: int) -> str:
     return words.slice_loses(name, plain(score), loss, rest, p, tested)
 
 
-@st.cache_resource(max_entries=16, show_spinner=words.LOOKING_FOR_SLICES)
-def _slices(
-    home: str,
-    runs: tuple[str, str],
-    _workspace: Workspace,
-    _chosen: Picks,
-    _runs: list[EvaluationRun],
-    _comparison: Comparison,
-) -> pd.DataFrame:
+def _slices(workspace: Workspace, chosen: Picks) -> pd.DataFrame:
     """Every slice by one property; topics are left out, which take longest to find."""
-    old, new = (predictions_of(_workspace, run) for run in _runs)
-    table = sample_table(_workspace, _chosen.dataset, _chosen.split)
-    frame = explain(_comparison, old, new, table, unit=margin_unit(_runs))
-    columns = slice_columns(frame, _chosen.dataset.task_kind)
-    score = _comparison.score if _comparison.counts is None else None
-    return slice_table(frame, columns, minimum=MINIMUM_SLICE, score=score)
+    return slices_of(workspace, chosen.old, chosen.new, chosen.dataset, chosen.split, minimum=MINIMUM_SLICE)
 
 
 def _adapter(workspace: Workspace, chosen: Picks, comparison: Comparison) -> None:
@@ -157,18 +133,15 @@ def _adapter(workspace: Workspace, chosen: Picks, comparison: Comparison) -> Non
     elif comparison.counts is None:
         st.markdown(words.adapters_trained(len(evaluated)))
     else:
-        _effect(workspace, chosen, comparison, evaluated)
+        _effect(workspace, chosen, evaluated)
     if st.button(words.SEE_MASKING, icon=":material/tune:", key="report_masking", width="stretch"):
         go("masking")
 
 
-def _effect(workspace: Workspace, chosen: Picks, comparison: Comparison, evaluated: list[TrainedVariant]) -> None:
+def _effect(workspace: Workspace, chosen: Picks, evaluated: list[TrainedVariant]) -> None:
     usual = [one for one in evaluated if one.training.strategy == USUAL_STRATEGY]
     one = (usual or evaluated)[0]
-    assert one.run is not None
-    runs = [require_run(workspace, version, chosen.dataset, chosen.split) for version in (chosen.old, chosen.new)]
-    ids = (*(run.id for run in runs), one.run.id)
-    effect = _repair(str(workspace.home), ids, workspace, one.run, comparison)
+    effect = data.repair(workspace, chosen.old, chosen.new, one.version, chosen.dataset, chosen.split)
     name = plain(one.version.name)
     repaired = f"{effect.repaired:,} of {effect.flips:,}"
     st.markdown(words.adapter_line(name, repaired, f"{effect.broken:,} of {effect.both_right:,}"))
@@ -180,12 +153,3 @@ def _effect(workspace: Workspace, chosen: Picks, comparison: Comparison, evaluat
     ):
         if count and st.button(text(count), icon=":material/table_rows:", key=key, width="stretch"):
             open_samples(filters, picks)
-
-
-@st.cache_resource(max_entries=16, show_spinner=words.READING_ADAPTER)
-def _repair(
-    home: str, runs: tuple[str, ...], _workspace: Workspace, _run: EvaluationRun, _comparison: Comparison
-) -> Repair:
-    answers = compared_columns_of(_workspace, _run)
-    correct = pd.Series(answers["correct"].to_pandas().to_numpy(), index=answers["sample_id"].to_pylist())
-    return repair_of(_comparison, correct)

@@ -59,12 +59,10 @@ CAUSE_HELP = "Read these samples. A cause is found by a rule over both answers; 
 NO_CAUSES = "No cause could be told: there are no negative flips that a rule reads."
 WHERE = "Where more than elsewhere"
 LOOK_FOR_SLICES = "Look for the part that breaks most"
-LOOKING_FOR_SLICES = "Looking for parts that break more …"
 NO_SLICES = "The samples have no properties to divide them by."
 OPEN_SLICE = "Read its negative flips"
 OPEN_SLICE_SAMPLES = "Read its samples"
 ADAPTER = "What an adapter repairs"
-READING_ADAPTER = "Reading the adapter's answers …"
 NO_ADAPTER = (
     "No compatibility adapter has been trained for this update. It learns from the old version where that was right."
 )
