@@ -5,7 +5,8 @@ from muscle_core.ui.frame import enter
 enter("flips")
 
 
-from muscle_core.ui import data, picks
+from muscle_core.tasks import task_of
+from muscle_core.ui import picks
 from muscle_core.ui.empty import show_next_step
 from muscle_core.ui.flips import pairs, scores, slices, tabs, update, versions
 from muscle_core.ui.frame import errors_shown, workspace
@@ -17,7 +18,6 @@ with errors_shown():
     if chosen is None:
         show_next_step(home)
         stop()
-    compared = data.comparison(home, chosen.old, chosen.new, chosen.dataset, chosen.split)
-    with tabs.opened("update" if compared.counts is not None else "scores") as tab:
+    with tabs.opened("update" if task_of(chosen.dataset.task_kind).right_or_wrong else "scores") as tab:
         panels = {"update": update, "pairs": pairs, "slices": slices, "versions": versions, "scores": scores}
         panels[tab].show(home, chosen)

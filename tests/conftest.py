@@ -11,7 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from demo_workspace import loaded_once
-from helpers import choice_rows, make_tiny_base, worker_pids
+from helpers import choice_rows, end_workers, make_tiny_base
 from postgres import PostgresCluster, fresh_database
 from s3 import s3_server
 
@@ -88,17 +88,11 @@ def workspace():
 @pytest.fixture(scope="session")
 def demo_home(tmp_path_factory: pytest.TempPathFactory):
     """A copy of the demo's workspace, loaded by the real loader, for the tests of this process."""
-    import signal
-
-    import psutil
-
     own = tmp_path_factory.getbasetemp()
     home = tmp_path_factory.mktemp("demo") / "workspace"
     shutil.copytree(loaded_once(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own), home)
     yield home
-    for pid in worker_pids(home):
-        os.kill(pid, signal.SIGTERM)
-        psutil.Process(pid).wait(timeout=90)
+    end_workers(home)
 
 
 @pytest.fixture(scope="session")
@@ -263,14 +257,5 @@ def ray_cluster(ray_alone: None):
 @pytest.fixture
 def stop_workers(tmp_path: Path):
     """Ends the workers of this test's workspace when the test is over."""
-    import signal
-
-    import psutil
-
     yield
-    for pid in worker_pids(tmp_path / "workspace"):
-        os.kill(pid, signal.SIGTERM)
-        try:
-            psutil.Process(pid).wait(timeout=90)
-        except psutil.NoSuchProcess:
-            continue
+    end_workers(tmp_path / "workspace")

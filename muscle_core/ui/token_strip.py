@@ -27,7 +27,7 @@ from muscle_core.ui.frame import errors_shown, plain, plain_lines
 from muscle_core.ui.numbers import percent
 from muscle_core.ui.picks import Picks
 from muscle_core.ui.samples import detail_text
-from muscle_core.ui.url import linked_select, publish, rerun, restore
+from muscle_core.ui.url import linked_control, linked_select, rerun
 from muscle_core.ui.words import NUMBERS_CSV
 from muscle_core.ui.worker import keep_worker
 
@@ -78,10 +78,7 @@ def show(
     if found is None:
         return
     offered = [name for name in strategies or STRATEGIES if name in found.follows]
-    restore(STRATEGY, offered[0], lambda name: name in offered)
-    strategy = st.segmented_control(words.STRATEGY, offered, key=STRATEGY, required=True, format_func=plain)
-    assert strategy is not None  # one is required
-    publish(STRATEGY, None if strategy == offered[0] else strategy)
+    strategy = linked_control(words.STRATEGY, offered, STRATEGY, unnamed=offered[0], format_func=plain)
     counts = Counter(found.follows[strategy])
     summary = words.summary(strategy, dict(sorted(counts.items())))
     st.caption(f"{plain(summary)} {plain(_begun(STRATEGIES[strategy]))}.")
@@ -170,17 +167,14 @@ def _whose(chosen: Picks, *, with_choice: bool) -> TokensOf:
     if with_choice and chosen.compat is not None:
         adapter = TokensOf(chosen.old, chosen.new, chosen.compat, chosen.dataset)
         if why_no_tokens(adapter) is None:
-            options = list(words.STUDENTS)
-            restore(STUDENT, "new", lambda name: name in options)
-            picked = st.segmented_control(
+            picked = linked_control(
                 words.STUDENT,
-                options,
-                key=STUDENT,
-                required=True,
+                words.STUDENTS,
+                STUDENT,
+                unnamed="new",
                 format_func=words.STUDENTS.__getitem__,
                 help=words.STUDENT_HELP,
             )
-            publish(STUDENT, None if picked == "new" else picked)
             student = chosen.compat if picked == "compat" else chosen.new
     return TokensOf(chosen.old, chosen.new, student, chosen.dataset)
 

@@ -9,13 +9,14 @@ What one run of a page writes is one step of the browser's history, or none: see
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import streamlit as st
 
+T = TypeVar("T")
 _WRITTEN = "_written_to_url"
 # Of the run that goes on in this thread: the parameters at its end, and which of them it has written. Not in the
 # session's state, which cannot be touched any more once a run is asked to stop.
@@ -164,3 +165,30 @@ def linked_select(label: str, options: list[str], key: str, *, default: str | No
     chosen = st.selectbox(label, options, key=key, **widget)
     publish(key, chosen)
     return str(chosen)
+
+
+def linked_control(
+    label: str,
+    options: Iterable[T],
+    key: str,
+    *,
+    unnamed: T | None = None,
+    parse: Callable[[str], Any] = str,
+    **widget: Any,
+) -> T:
+    """A row of buttons of which one is chosen, at first the first, whose value lives in the URL.
+
+    Args:
+        label: of the row.
+        options: to choose from.
+        key: of the row and name of the URL parameter.
+        unnamed: option that the URL leaves out.
+        parse: turns the URL's text into an option.
+        widget: more arguments of `st.segmented_control`.
+    """
+    offered = list(options)
+    restore(key, offered[0], lambda value: value in offered, parse)
+    chosen = st.segmented_control(label, offered, key=key, required=True, **widget)
+    assert chosen is not None  # one is required
+    publish(key, None if chosen == unnamed else chosen)
+    return chosen

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
-from serving import served, settled
+from serving import served, settled, violations
 
 from muscle_core.ui.frame import PAGES
 
@@ -40,15 +39,6 @@ def give(page: Any, file: Path) -> None:
     settled(page)
 
 
-def nothing_serious(page: Any) -> list[tuple[str, list[str]]]:
-    found = Axe().run(page).response["violations"]
-    return [
-        (one["id"], [node["failureSummary"] for node in one["nodes"]])
-        for one in found
-        if one["impact"] in ("serious", "critical")
-    ]
-
-
 @pytest.fixture(scope="module")
 def own_url(tmp_path_factory: pytest.TempPathFactory):
     """The app over an empty workspace, which the tests of this file fill one after the other."""
@@ -61,7 +51,7 @@ def test_from_nothing_to_a_comparison_of_ones_own(own_url: str, page: Any, tmp_p
     page.goto(f"{own_url}/samples")
     settled(page)
     expect(page.get_by_text("This page lists the inputs one by one")).to_be_visible()
-    assert nothing_serious(page) == []
+    assert violations(page) == []
     page.get_by_role("button", name="Import your own").click()
     expect(page.get_by_role("heading", name="Library", exact=True)).to_be_visible(timeout=30_000)
     settled(page)
@@ -71,7 +61,7 @@ def test_from_nothing_to_a_comparison_of_ones_own(own_url: str, page: Any, tmp_p
     give(page, broken)
     expect(page.get_by_text("broken.jsonl:7: the id 'q1' was already used at broken.jsonl:2")).to_be_visible()
     expect(page.get_by_role("button", name="Import", exact=True)).to_be_disabled()
-    assert nothing_serious(page) == []
+    assert violations(page) == []
 
     page.reload()  # the file is forgotten
     settled(page)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-from helpers import worker_pids
+from helpers import end_workers
 from jobs_running import job_lines, job_processes, slowed, wait_for
 from playwright.sync_api import expect
 from serving import served, settled
@@ -36,12 +33,6 @@ def demo(demo_home: Path, tmp_path: Path) -> Iterator[Workspace]:
     yield workspace
     workspace.close()
     end_workers(home)
-
-
-def end_workers(home: Path) -> None:
-    for pid in worker_pids(home):
-        os.kill(pid, signal.SIGTERM)
-        psutil.Process(pid).wait(timeout=90)
 
 
 def start_training(page: Any, url: str, steps: int, seed: int, *, clicks: int = 1) -> None:

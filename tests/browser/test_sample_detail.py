@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
-from serving import served, settled
+from serving import served, settled, violations
 
 from muscle_core.actions.compare import compare_versions
 from muscle_core.compat.config import STRATEGIES
@@ -35,15 +34,6 @@ def demo(demo_home: Path, tmp_path: Path) -> Iterator[Workspace]:
 def address(url: str, pair: tuple[str, str, str], page: str = "samples", **more: str) -> str:
     named = {"old": pair[0], "new": pair[1], "dataset": pair[2], **more}
     return f"{url}/{page}?" + "&".join(f"{key}={value}" for key, value in named.items())
-
-
-def violations(page: Any) -> list[tuple]:
-    return [
-        (violation["id"], node["target"], node["failureSummary"])
-        for violation in Axe().run(page).response["violations"]
-        if violation["impact"] in ("serious", "critical")
-        for node in violation["nodes"]
-    ]
 
 
 def test_tokens_are_looked_at_once_by_a_worker_and_the_keys_go_from_flip_to_flip(

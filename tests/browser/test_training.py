@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-from helpers import worker_pids
+from helpers import end_workers
 from playwright.sync_api import expect
 from serving import served, settled
 
@@ -34,9 +31,7 @@ def own_home(demo_home: Path, tmp_path: Path):
         train_compat(workspace, "demo-choice-v1", "demo-choice-v2", "demo-choice", config, limit=80)
     workspace.close()
     yield home
-    for pid in worker_pids(home):
-        os.kill(pid, signal.SIGTERM)
-        psutil.Process(pid).wait(timeout=90)
+    end_workers(home)
 
 
 @pytest.mark.slow

@@ -4,34 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
+from helpers import FAST
 from streamlit.testing.v1 import AppTest
 
 from muscle_core.actions.ablation import run_ablation
 from muscle_core.actions.ablation_plan import AblationRequest
-from muscle_core.actions.evaluate import evaluate
-from muscle_core.actions.train import train_task
-from muscle_core.compat.config import CompatConfig, TaskConfig
+from muscle_core.compat.config import CompatConfig
 from muscle_core.jobs import list_jobs, request_cancel
 from muscle_core.store import Job, Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
-FAST = {"steps": 2, "batch_size": 4, "warmup_steps": 0, "lora_rank": 2, "lora_alpha": 4}
 PAIR = ("task-old", "task-new", "choice")
-
-
-@pytest.fixture
-def pair(filled: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """Two evaluated task versions; no worker takes the jobs away."""
-    import streamlit as st
-
-    st.cache_resource.clear()
-    for module in ("actions.ablation", "actions.background", "ui.worker"):
-        monkeypatch.setattr(f"muscle_core.{module}.ensure_worker", lambda workspace: None)
-    for role in ("old", "new"):
-        train_task(filled, f"task-{role}", role, "choice", TaskConfig(**FAST), role=role)
-        evaluate(filled, f"task-{role}", "choice")
-    return filled
 
 
 def opened(page: str, **query: str) -> AppTest:

@@ -6,34 +6,19 @@ import re
 from pathlib import Path
 
 import pytest
-from helpers import save_random_adapter
+from helpers import FAST, save_random_adapter
 from streamlit.testing.v1 import AppTest
 
 from muscle_core.actions.compare import compare_versions
 from muscle_core.actions.evaluate import evaluate
 from muscle_core.actions.interpolate import sweep
 from muscle_core.actions.models import add_model_version
-from muscle_core.actions.train import train_compat, train_task
-from muscle_core.compat.config import CompatConfig, TaskConfig
+from muscle_core.actions.train import train_compat
+from muscle_core.compat.config import CompatConfig
 from muscle_core.jobs import list_jobs
 from muscle_core.store import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
-FAST = {"steps": 2, "batch_size": 4, "warmup_steps": 0, "lora_rank": 2, "lora_alpha": 4}
-
-
-@pytest.fixture
-def pair(filled: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    import streamlit as st
-
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    for module in ("actions.ablation", "actions.references", "ui.worker"):
-        monkeypatch.setattr(f"muscle_core.{module}.ensure_worker", lambda workspace: None)
-    for role in ("old", "new"):
-        train_task(filled, f"task-{role}", role, "choice", TaskConfig(**FAST), role=role)
-        evaluate(filled, f"task-{role}", "choice")
-    return filled
 
 
 @pytest.fixture

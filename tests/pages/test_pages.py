@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from helpers import FAST
 from streamlit.testing.v1 import AppTest
 
 from muscle_core.actions.evaluate import evaluate
@@ -14,7 +15,6 @@ from muscle_core.store import Workspace, get_dataset, get_version
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("update_report", "samples", "flips", "review", "masking", "training", "library")
-FAST = {"steps": 2, "batch_size": 4, "warmup_steps": 0, "lora_rank": 2, "lora_alpha": 4}
 
 
 def opened(page: str) -> AppTest:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from large import add_large
 from streamlit.testing.v1 import AppTest
 
+from benchmarks.samples.workspace import make_workspace
 from muscle_core.actions.compare import compare_versions
 from muscle_core.store import Workspace
 from muscle_core.ui.frame import PAGES
@@ -69,9 +69,7 @@ def test_every_page_shows_the_demo(page: str, demo_home: Path, monkeypatch: pyte
 def large_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """200,000 samples."""
     home = tmp_path_factory.mktemp("large") / "workspace"
-    workspace = Workspace.open(home)
-    add_large(workspace, LARGE_ROWS)
-    workspace.close()
+    make_workspace(home, LARGE_ROWS).close()
     return home
 
 
@@ -82,7 +80,7 @@ def test_every_page_shows_a_large_comparison(page: str, large_home: Path, monkey
     assert not app.error, said(app)
     if page == "update_report":
         workspace = Workspace.open()
-        comparison = compare_versions(workspace, "large-old", "large-new", "large")
+        comparison = compare_versions(workspace, "old", "new", "choice")
         workspace.close()
         values = {metric.label: metric.value for metric in app.metric}
         assert values["Negative flip rate (NFR)"] == f"{comparison.nfr.value * 100:.1f} %"

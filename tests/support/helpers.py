@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 from pathlib import Path
 
+import psutil
+
+# Options of a training that is over in a moment.
+FAST = {"steps": 2, "batch_size": 4, "warmup_steps": 0, "lora_rank": 2, "lora_alpha": 4}
 _WORDS = "the a cat dog bird house tree runs sleeps eats one two three four five Question Answer : ? . , and or is"
 
 
@@ -79,8 +86,6 @@ def choice_rows(count: int, offset: int = 0) -> list[dict]:
 
 def worker_pids(home: Path) -> list[int]:
     """Workers (not their children) that serve a workspace."""
-    import psutil
-
     found = []
     for process in psutil.process_iter():
         try:
@@ -89,3 +94,11 @@ def worker_pids(home: Path) -> list[int]:
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return found
+
+
+def end_workers(home: Path) -> None:
+    """End the workers of a workspace, and wait until they have."""
+    for pid in worker_pids(home):
+        os.kill(pid, signal.SIGTERM)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).wait(timeout=90)

@@ -124,3 +124,17 @@ def watched(page: Any) -> Iterator[list[str]]:
     page.add_init_script(WATCH)
     yield problems
     assert [problem for problem in problems if not any(path in problem for path in EXPECTED)] == []
+
+
+def violations(page: Any) -> list[tuple[Any, ...]]:
+    """What axe-core, the checker of the WCAG rules, finds serious or critical on a page: rule, place and summary."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    result = Axe().run(page).response
+    assert len(result["passes"]) > 10, f"axe saw hardly anything at {page.url}"
+    return [
+        (violation["id"], node["target"], node["html"], node["failureSummary"])
+        for violation in result["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]

@@ -22,7 +22,7 @@ from muscle_core.ui.flips.theme import dark_theme
 from muscle_core.ui.frame import plain, wrapping_columns
 from muscle_core.ui.numbers import points
 from muscle_core.ui.picks import Picks
-from muscle_core.ui.url import publish, restore
+from muscle_core.ui.url import linked_control, publish, restore
 
 _MOST_PAIRS = 20
 _MOST_VERSIONS = 60
@@ -59,12 +59,7 @@ def show(home: Workspace, chosen: Picks) -> None:
 
 
 def _choice(label: str, options: dict[str, str], key: str, help_text: str | None = None) -> str:
-    restore(key, next(iter(options)), lambda value: value in options)
-    picked = st.segmented_control(
-        label, list(options), key=key, format_func=lambda one: options[one], required=True, wrap=True, help=help_text
-    )
-    publish(key, picked)
-    return str(picked)
+    return linked_control(label, options, key, format_func=options.__getitem__, wrap=True, help=help_text)
 
 
 # ---------------------------------------------------------------------------------------------- pairs x datasets

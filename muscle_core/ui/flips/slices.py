@@ -20,7 +20,7 @@ from muscle_core.ui.frame import plain, wrapping_columns
 from muscle_core.ui.numbers import percent, with_interval
 from muscle_core.ui.picks import Picks
 from muscle_core.ui.slices import slices_of
-from muscle_core.ui.url import publish, restore
+from muscle_core.ui.url import linked_control, publish, restore
 
 _MOST_IN_CHART = 10
 _MOST_FOUND = 40
@@ -71,21 +71,19 @@ def _options(n: int) -> tuple[int, int, bool]:
         minimum = int(st.number_input(words.MINIMUM, 5, 10_000, key="minimum", step=5, help=words.MINIMUM_HELP))
         publish("minimum", minimum)
     with middle:
-        restore("conditions", 1, lambda value: value in words.CONDITION_NAMES, int)
-        conditions = st.segmented_control(
+        conditions = linked_control(
             words.CONDITIONS,
-            list(words.CONDITION_NAMES),
-            key="conditions",
-            format_func=lambda number: words.CONDITION_NAMES[number],
-            required=True,
+            words.CONDITION_NAMES,
+            "conditions",
+            parse=int,
+            format_func=words.CONDITION_NAMES.__getitem__,
             help=words.CONDITIONS_HELP,
         )
-        publish("conditions", conditions)
     with right:
         restore("topics", n <= _TOPICS_AT_ONCE, lambda value: isinstance(value, bool), lambda text: text == "yes")
         topics = st.toggle(words.TOPICS, key="topics", help=words.TOPICS_HELP)
         publish("topics", "yes" if topics else "no")
-    return minimum, int(conditions or 1), topics
+    return minimum, conditions, topics
 
 
 def _chart(table: pd.DataFrame, keys: list[str]) -> None:

@@ -20,7 +20,7 @@ from muscle_core.ui.flips.theme import dark_theme
 from muscle_core.ui.frame import plain, wrapping_columns
 from muscle_core.ui.numbers import percent, with_interval
 from muscle_core.ui.picks import Picks
-from muscle_core.ui.url import publish, restore
+from muscle_core.ui.url import linked_control, publish, restore
 
 _MOST_VERSIONS = 12
 _AT_FIRST = 3
@@ -76,17 +76,8 @@ def _options(names: list[str], chosen: Picks) -> tuple[list[str], str]:
         )
         publish("versions", ",".join(picked))
     with right:
-        restore("order", "chosen", lambda value: value in words.ORDERS)
-        order = st.segmented_control(
-            words.ORDER,
-            list(words.ORDERS),
-            key="order",
-            format_func=lambda one: words.ORDERS[one],
-            required=True,
-            wrap=True,
-        )
-        publish("order", order)
-    return picked, str(order)
+        order = linked_control(words.ORDER, words.ORDERS, "order", format_func=words.ORDERS.__getitem__, wrap=True)
+    return picked, order
 
 
 def _flow(found: History, picks: dict[str, str]) -> None:

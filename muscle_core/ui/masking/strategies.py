@@ -23,7 +23,7 @@ from muscle_core.ui.masking import read, words
 from muscle_core.ui.masking.read import Compared
 from muscle_core.ui.numbers import duration
 from muscle_core.ui.picks import Picks
-from muscle_core.ui.url import publish, restore
+from muscle_core.ui.url import linked_control
 from muscle_core.ui.wrapped_table import wrapped_table
 
 _ROWS, _COLUMNS = "rows", "columns"  # URL parameters
@@ -72,12 +72,8 @@ def _wants_seeds(variants: list[TrainedVariant]) -> bool:
     groups = group_by_options([variant for variant in variants if variant.run is not None])
     if all(len(group.by_seed) < 2 for group in groups):
         return False
-    restore(_ROWS, _SEEDS, lambda value: value in (_ONE_BY_ONE, _SEEDS))
-    picked = st.segmented_control(
-        words.ROWS, [_SEEDS, _ONE_BY_ONE], key=_ROWS, required=True, format_func=words.ROW_NAMES.__getitem__
-    )
-    publish(_ROWS, picked)
-    return bool(picked == _SEEDS)
+    rows = (_SEEDS, _ONE_BY_ONE)
+    return linked_control(words.ROWS, rows, _ROWS, format_func=words.ROW_NAMES.__getitem__) == _SEEDS
 
 
 def _answer(found: Compared, choice: Choice) -> None:
@@ -174,11 +170,7 @@ def _numbers(
 def _table(found: Compared, *, by_seed: bool) -> None:
     """The strategies side by side: what decides, or all columns."""
     st.subheader(words.TABLE, anchor=False)
-    restore(_COLUMNS, _MAIN, lambda value: value in (_MAIN, _ALL))
-    picked = st.segmented_control(
-        words.COLUMNS, [_MAIN, _ALL], key=_COLUMNS, required=True, format_func=words.COLUMN_NAMES.__getitem__
-    )
-    publish(_COLUMNS, picked)
+    picked = linked_control(words.COLUMNS, (_MAIN, _ALL), _COLUMNS, format_func=words.COLUMN_NAMES.__getitem__)
     frame = found.strategies if by_seed else found.versions
     if picked == _MAIN:
         compact = compact_strategies(frame).map(lambda cell: plain_lines(str(cell)))

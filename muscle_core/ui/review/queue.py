@@ -28,6 +28,7 @@ from muscle_core.comparison.causes import find_causes
 from muscle_core.store import Workspace
 from muscle_core.ui import data
 from muscle_core.ui.frame import errors_shown, plain, wrapping_columns
+from muscle_core.ui.moves import Move, move_buttons
 from muscle_core.ui.picks import Picks
 from muscle_core.ui.review import form, panels, words
 from muscle_core.ui.samples import detail
@@ -245,41 +246,15 @@ def _navigation(state: Review, shown: pd.DataFrame, identity: str) -> None:
     """Where one is in the list, and the keys that move."""
     place, before, after = _neighbours(state.queue, shown, identity)
     row = st.container(horizontal=True, vertical_alignment="center")
-    row.button(
-        words.PREVIOUS,
-        icon=":material/arrow_back:",
-        shortcut="K",
-        key="review_previous",
-        disabled=before is None,
-        on_click=_open,
-        args=(before,),
-    )
-    row.button(
-        words.NEXT,
-        icon=":material/arrow_forward:",
-        shortcut="J",
-        key="review_next",
-        disabled=after is None,
-        on_click=_open,
-        args=(after,),
-    )
     following = _next_open(state.queue, shown, identity)
-    row.button(
-        words.NEXT_UNREVIEWED,
-        icon=":material/skip_next:",
-        shortcut="N",
-        key="review_next_open",
-        disabled=following is None,
-        on_click=_open,
-        args=(following,),
+    moves = (
+        Move(words.PREVIOUS, "review_previous", ":material/arrow_back:", "K", before),
+        Move(words.NEXT, "review_next", ":material/arrow_forward:", "J", after),
+        Move(words.NEXT_UNREVIEWED, "review_next_open", ":material/skip_next:", "N", following),
     )
+    move_buttons(row, moves, SAMPLE)
     where = words.place(place + 1, len(shown)) if place is not None else words.not_among(len(shown))
     row.caption(f"{where} · {plain(identity)}")
-
-
-def _open(identity: str | None) -> None:
-    if identity is not None:
-        st.session_state[SAMPLE] = identity
 
 
 def _neighbours(queue: pd.DataFrame, shown: pd.DataFrame, identity: str) -> tuple[int | None, str | None, str | None]:

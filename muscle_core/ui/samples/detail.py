@@ -9,16 +9,18 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from muscle_core.comparison import Comparison
+from muscle_core.comparison.view import ViewOfSamples, neighbours
 from muscle_core.store import Workspace
 from muscle_core.tasks import Sample
 from muscle_core.ui import data, token_strip
 from muscle_core.ui.frame import go, plain, wrapping_columns
+from muscle_core.ui.moves import Move, move_buttons
 from muscle_core.ui.numbers import SCORE_NAMES
 from muscle_core.ui.picks import Picks
 from muscle_core.ui.samples import detail_answers, detail_choices, detail_facts, detail_text
 from muscle_core.ui.samples import detail_words as words
 from muscle_core.ui.samples.detail_answers import Answer
-from muscle_core.ui.samples.table import SAMPLE_KEY, ViewOfSamples, neighbours
+from muscle_core.ui.samples.table import SAMPLE_KEY
 from muscle_core.ui.url import follow, parameters, publish, restore
 
 _COLORS = {"Q1": "gray", "Q2": "blue", "Q3": "gray", "Q4": "orange"}
@@ -100,25 +102,12 @@ def draw(
 def _navigation(view: ViewOfSamples, identity: str) -> None:
     around = neighbours(view, identity)
     row = st.container(horizontal=True, vertical_alignment="center")
-    for label, name, icon, key, target in (
-        (words.PREVIOUS, "sample_previous", ":material/arrow_back:", "K", around.before),
-        (words.NEXT, "sample_next", ":material/arrow_forward:", "J", around.after),
-    ):
-        row.button(
-            label,
-            icon=icon,
-            shortcut=key,
-            key=name,
-            disabled=target is None,
-            on_click=_open,
-            args=(target,),
-        )
+    moves = (
+        Move(words.PREVIOUS, "sample_previous", ":material/arrow_back:", "K", around.before),
+        Move(words.NEXT, "sample_next", ":material/arrow_forward:", "J", around.after),
+    )
+    move_buttons(row, moves, SAMPLE_KEY)
     row.caption(words.place(around.position, around.total))
-
-
-def _open(identity: str | None) -> None:
-    if identity is not None:
-        st.session_state[SAMPLE_KEY] = identity
 
 
 def _around(view: ViewOfSamples, identity: str) -> list[str]:

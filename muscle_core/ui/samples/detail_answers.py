@@ -19,7 +19,7 @@ from muscle_core.ui.picks import Picks
 from muscle_core.ui.samples import detail_text
 from muscle_core.ui.samples import detail_words as words
 from muscle_core.ui.samples.detail_text import Span
-from muscle_core.ui.url import publish, restore
+from muscle_core.ui.url import linked_control
 
 BASE, MARK = "compare_with", "mark"
 IN_URL = (BASE, MARK)
@@ -102,27 +102,28 @@ def _choices(chosen: Picks, sample: Sample) -> tuple[str, str]:
     bases = ["old", "new", *([_GOLD] if sample.target else [])]
     marks = list(words.MARKS) if sample.target and chosen.dataset.task_kind in _WITH_SHARED_WORDS else [_DIFFERENCES]
     row = st.container(horizontal=True)
-    mark: str | None = _DIFFERENCES
+    mark = _DIFFERENCES
     if len(marks) > 1:
-        restore(MARK, _DIFFERENCES, lambda value: value in marks)
-        mark = row.segmented_control(
-            words.MARK, marks, key=MARK, required=True, format_func=words.MARKS.__getitem__, help=words.MARK_HELP
-        )
-        publish(MARK, None if mark == _DIFFERENCES else mark)
-    assert mark is not None  # one is required
+        with row:
+            mark = linked_control(
+                words.MARK,
+                marks,
+                MARK,
+                unnamed=_DIFFERENCES,
+                format_func=words.MARKS.__getitem__,
+                help=words.MARK_HELP,
+            )
     if mark != _DIFFERENCES:
         return mark, _GOLD
-    restore(BASE, "old", lambda value: value in bases)
-    base = row.segmented_control(
-        words.COMPARE_WITH,
-        bases,
-        key=BASE,
-        required=True,
-        format_func=words.ROLES_IN_TEXT.__getitem__,
-        help=words.COMPARE_HELP,
-    )
-    publish(BASE, None if base == "old" else base)
-    assert base is not None
+    with row:
+        base = linked_control(
+            words.COMPARE_WITH,
+            bases,
+            BASE,
+            unnamed="old",
+            format_func=words.ROLES_IN_TEXT.__getitem__,
+            help=words.COMPARE_HELP,
+        )
     return mark, base
 
 

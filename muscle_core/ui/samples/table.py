@@ -13,7 +13,7 @@ import streamlit as st
 
 from muscle_core.actions.sample_columns import ComparedSamples
 from muscle_core.comparison.sample_filter import DATASET_ORDER, SampleFilter, orders_of
-from muscle_core.comparison.view import Neighbours, ViewOfSamples, neighbours, page_count
+from muscle_core.comparison.view import ViewOfSamples, neighbours, page_count
 from muscle_core.metrics.quadrants import QuadrantCounts
 from muscle_core.store import Workspace
 from muscle_core.ui import data
@@ -22,8 +22,6 @@ from muscle_core.ui.picks import Picks
 from muscle_core.ui.samples import filters, words
 from muscle_core.ui.samples.link import FILTERS
 from muscle_core.ui.url import forget, publish, restore
-
-__all__ = ["SAMPLE_KEY", "Neighbours", "ViewOfSamples", "neighbours", "show"]
 
 SAMPLE_KEY = "sample"
 PAGE_SIZES = (10, 25, 50, 100)  # few at first, so that the sample below is in sight
