@@ -15,7 +15,7 @@ from muscle_core.store import (
 )
 from muscle_core.store.tables import ENSEMBLE
 
-MADE_HERE = ("compat", ENSEMBLE)  # roles of what answers to an update
+MADE_HERE = ("compat", ENSEMBLE)  # roles of what answers to an update; offered last as versions of their own
 _ORDER = ("update", "compat", "other")
 
 

@@ -109,13 +109,15 @@ def explain(
     frame["choices"] = pd.Series(found["choices"].to_pylist(), dtype=object)
     metadata, nested = _metadata_columns(found["metadata"])
     frame = frame.assign(**{METADATA + name: values for name, values in metadata.items()})
-    frame["input_chars"] = _lengths(found["input"])
+    frame["input_chars"] = text_lengths(found["input"])
     for side, table in (("old", old), ("new", new)):
         places = _places(ids, _arrow(table, "sample_id"))
         for column in _OUTPUTS:
             values = _arrow(table, column)
             frame[f"{side}_{column}"] = values.cast(pa.large_string()).take(places).to_pandas()
-        frame[f"{side}_output_chars"] = _lengths(pa.array(frame[f"{side}_output"], pa.large_string(), from_pandas=True))
+        frame[f"{side}_output_chars"] = text_lengths(
+            pa.array(frame[f"{side}_output"], pa.large_string(), from_pandas=True)
+        )
     flips = frame[frame["quadrant"] == "Q4"]
     frame = frame.join(find_causes(flips, near_tie=near_tie, unit=unit))
     frame.attrs[NESTED] = [METADATA + name for name in nested]
@@ -205,10 +207,12 @@ def sliceable_samples(
         frame["target"] = found["target"].to_pandas()
     metadata, nested = _metadata_columns(found["metadata"])
     frame = frame.assign(**{METADATA + name: values for name, values in metadata.items()})
-    frame["input_chars"] = _lengths(found["input"])
+    frame["input_chars"] = text_lengths(found["input"])
     if old_output is not None:
         rows = _places(ids, old_output["sample_id"])
-        frame["old_output_chars"] = _lengths(old_output["output"].combine_chunks().cast(pa.large_string()).take(rows))
+        frame["old_output_chars"] = text_lengths(
+            old_output["output"].combine_chunks().cast(pa.large_string()).take(rows)
+        )
     frame.attrs[NESTED] = [METADATA + name for name in nested]
     return frame
 
@@ -304,7 +308,8 @@ def _arrow(table: Predictions, column: str) -> pa.ChunkedArray:
     return found if isinstance(table, pa.Table) else pa.chunked_array([pa.array(found, from_pandas=True)])
 
 
-def _lengths(texts: pa.ChunkedArray | pa.Array) -> pd.Series:
+def text_lengths(texts: pa.ChunkedArray | pa.Array) -> pd.Series:
+    """Characters of each text; missing where there is none."""
     return pc.utf8_length(texts).to_pandas(types_mapper={pa.int32(): pd.Int64Dtype(), pa.int64(): pd.Int64Dtype()}.get)
 
 

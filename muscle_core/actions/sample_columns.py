@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from muscle_core.actions.explain import METADATA, TOPIC, answer_text, column_of, explain, margin_unit
+from muscle_core.actions.explain import METADATA, TOPIC, answer_text, column_of, explain, margin_unit, text_lengths
 from muscle_core.comparison import Comparison
+from muscle_core.comparison.causes import cause_table
 from muscle_core.comparison.columns import flag_column, text_column
 from muscle_core.comparison.conditions import Column, read_column
 from muscle_core.comparison.matching import is_all, match_ids
@@ -299,9 +300,7 @@ class ComparedSamples:
         place = np.full(len(rows.ids), -1)
         place[flips] = np.arange(len(flips))
         causes = pa.array(found["cause"], pa.large_string()).take(pa.array(place, mask=place < 0))
-        counts = found.groupby("cause", sort=True)["cause_rule"].agg(["size", "first"])
-        counts = counts.rename(columns={"size": "flips", "first": "rule"})
-        return causes, counts.sort_values("flips", ascending=False, kind="stable")
+        return causes, cause_table(found).set_index("cause")[["flips", "rule"]]
 
     # ----------------------------------------------------------------------------------------------------- fields
 
@@ -351,7 +350,7 @@ class ComparedSamples:
             values = [row.get(field) for row in _objects(texts)]
             return column_of([*values, None]).take(codes).reset_index(drop=True)
         if name == "input_chars":
-            return _lengths(self._column("input"))
+            return text_lengths(self._column("input"))
         if name == "target":
             return self._column("target").to_pandas()
         if name == TOPIC:
@@ -366,7 +365,7 @@ class ComparedSamples:
             if column not in table.column_names:
                 return None
             taken = table[column].cast(pa.large_string()).take(pa.array(self.comparison.rows.rows[position]))
-            return _lengths(taken) if column == "output" else taken.to_pandas()
+            return text_lengths(taken) if column == "output" else taken.to_pandas()
         samples = self.comparison.samples
         return samples.get(name)
 
@@ -395,10 +394,6 @@ class ComparedSamples:
 
 def _objects(texts: Sequence[str]) -> Iterator[dict[str, Any]]:
     return map(partial(json.loads), (text or "{}" for text in texts))
-
-
-def _lengths(texts: pa.Array | pa.ChunkedArray) -> pd.Series:
-    return pd.Series(pc.utf8_length(texts).cast(pa.int64()).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get))
 
 
 def _aligned(wanted: pa.Array, ids: pa.Array, places: Rows) -> Rows:

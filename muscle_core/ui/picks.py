@@ -7,14 +7,13 @@ from typing import NamedTuple
 import streamlit as st
 
 from muscle_core.actions.compare import trained_variants
+from muscle_core.actions.evaluated_pairs import MADE_HERE
 from muscle_core.store import Dataset, ModelVersion, Workspace, list_datasets, list_runs, list_versions
-from muscle_core.store.tables import ENSEMBLE
 from muscle_core.ui import words
 from muscle_core.ui.empty import demo_progress_in_sidebar
 from muscle_core.ui.url import linked_select
 
 _NO_COMPAT = "none"
-_MADE_HERE = ("compat", ENSEMBLE)  # what answers to an update; offered last as a version of its own
 
 
 class Picks(NamedTuple):
@@ -55,7 +54,7 @@ def choose(workspace: Workspace, *, with_compat: bool = False) -> Picks | None:
         old_names = sorted(
             by_name,
             key=lambda name: (
-                by_name[name].role in _MADE_HERE,
+                by_name[name].role in MADE_HERE,
                 by_name[name].role != "old",
                 by_name[name].id not in parents,
             ),
@@ -64,7 +63,7 @@ def choose(workspace: Workspace, *, with_compat: bool = False) -> Picks | None:
         new_names = sorted(
             (name for name in by_name if name != old.name),
             key=lambda name: (
-                by_name[name].role in _MADE_HERE,
+                by_name[name].role in MADE_HERE,
                 by_name[name].parent_id != old.id,
                 by_name[name].role != "new",
             ),
