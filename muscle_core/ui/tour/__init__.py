@@ -15,7 +15,7 @@ from muscle_core.store import Workspace
 from muscle_core.ui.frame import PAGES, errors_shown, go, plain
 from muscle_core.ui.samples.link import VIEW, open_samples
 from muscle_core.ui.tour import steps, words
-from muscle_core.ui.tour.facts import Facts, Pair, demo_pair, facts
+from muscle_core.ui.tour.facts import Facts, Pair, demo_update, facts, with_adapter
 from muscle_core.ui.tour.steps import STEPS
 from muscle_core.ui.url import forget, offer, parameters, publish, rerun, restore
 
@@ -27,15 +27,16 @@ _PICKS = ("dataset", "split", "old", "new", "compat")
 
 def draw(page: str, workspace: Workspace) -> None:
     """Offer the tour in the sidebar where the demo is there, and draw the banner of its step; before the page."""
-    pair = demo_pair(workspace)
+    update = demo_update(workspace)  # of every page; what only the tour needs is read below
     restore(PARAMETER, None, lambda number: number in range(1, len(STEPS) + 1), int)
     number: int | None = st.session_state[PARAMETER]
-    if pair is not None:
+    if update is not None:
         with st.sidebar:
             if st.button(words.TOUR, icon=":material/tour:", help=words.TOUR_HELP, width="stretch"):
-                _open(1, workspace, pair)
+                _open(1, workspace, with_adapter(workspace, update))
     if number is None:
         return
+    pair = None if update is None else with_adapter(workspace, update)
     publish(PARAMETER, number)
     try:
         known = None if pair is None else facts(workspace, pair)

@@ -86,8 +86,8 @@ class Facts(NamedTuple):
     repair: Repair | None
 
 
-def demo_pair(workspace: Workspace) -> Pair | None:
-    """The demo's update with the adapter that was trained for it; None where the demo is not there or not complete."""
+def demo_update(workspace: Workspace) -> Pair | None:
+    """The demo's update without its adapter; None where the demo is not there or not complete."""
     task = TASKS[0]
     try:
         dataset = get_dataset(workspace, dataset_name(task))
@@ -97,10 +97,16 @@ def demo_pair(workspace: Workspace) -> Pair | None:
     runs = [latest_run(workspace, version, dataset, SPLIT) for version in (old, new)]
     if runs[0] is None or runs[1] is None:
         return None
-    variants = [v for v in trained_variants(workspace, old, new, dataset, SPLIT) if v.run is not None]
-    chosen = _variant(variants, compat_name(task))
-    ids = [run.id for run in (*runs, chosen.run if chosen else None) if run is not None]
-    return Pair(dataset, old, new, chosen.version if chosen else None, tuple(ids))
+    return Pair(dataset, old, new, None, (runs[0].id, runs[1].id))
+
+
+def with_adapter(workspace: Workspace, update: Pair) -> Pair:
+    """The update with the adapter that was trained for it, where there is one."""
+    trained = trained_variants(workspace, update.old, update.new, update.dataset, SPLIT)
+    chosen = _variant([variant for variant in trained if variant.run is not None], compat_name(TASKS[0]))
+    if chosen is None or chosen.run is None:
+        return update
+    return update._replace(compat=chosen.version, runs=(*update.runs, chosen.run.id))
 
 
 def _variant(variants: list[TrainedVariant], usual: str) -> TrainedVariant | None:
