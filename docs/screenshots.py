@@ -23,8 +23,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
 from serving import browser, served, settled  # noqa: E402
 
-from muscle_core.actions.compare import compare_versions  # noqa: E402
-from muscle_core.actions.demo import load_demo  # noqa: E402
+from muscle_core.actions.library.demo import load_demo  # noqa: E402
+from muscle_core.actions.updates.compare import compare_versions  # noqa: E402
 from muscle_core.store import Workspace  # noqa: E402
 from muscle_core.ui.frame import PAGES  # noqa: E402
 

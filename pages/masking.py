@@ -6,7 +6,7 @@ enter("masking")
 
 import streamlit as st
 
-from muscle_core.actions.compare import evaluated_ensemble, trained_variants
+from muscle_core.actions.updates.compare import evaluated_ensemble, trained_variants
 from muscle_core.ui import picks, token_strip
 from muscle_core.ui.empty import show_next_step
 from muscle_core.ui.frame import errors_shown, go, plain, workspace

@@ -41,13 +41,13 @@ _FIRST = (
     "pages/test_states.py",
     "browser/test_jobs_survive.py",
     "compat/test_ray_train.py",
-    "actions/test_shared_artifacts.py",
+    "actions/training/test_shared_artifacts.py",
     "jobs/test_many_workers.py",
     "jobs/test_kills.py",
-    "actions/test_kept_answers.py",
+    "actions/evaluation/test_kept_answers.py",
     "jobs/test_database_away.py",
-    "actions/test_training.py",
-    "actions/test_ablation.py",
+    "actions/training/test_training.py",
+    "actions/strategies/test_ablation.py",
     "scoring/test_ray_engine.py",
     "compat/test_resume.py",
     "compat/test_trainer.py",
@@ -218,8 +218,8 @@ def furnished_workspace(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 @pytest.fixture
 def filled(workspace, tiny_bases: dict[str, Path]):
     """A workspace with the versions `old` and `new` (plain bases) and the dataset `choice` (24 train, 30 test rows)."""
-    from muscle_core.actions.datasets import add_dataset_rows
-    from muscle_core.actions.models import add_model_version
+    from muscle_core.actions.library.datasets import add_dataset_rows
+    from muscle_core.actions.library.models import add_model_version
 
     for role in ("old", "new"):
         add_model_version(workspace, role, str(tiny_bases[role]), role=role)

@@ -15,8 +15,8 @@ import pytest
 from helpers import choice_rows
 
 from muscle_core import cli
-from muscle_core.actions.datasets import add_dataset_rows
-from muscle_core.actions.imports import import_predictions
+from muscle_core.actions.imports.outputs import import_predictions
+from muscle_core.actions.library.datasets import add_dataset_rows
 from muscle_core.interchange import ImportColumns
 from muscle_core.store import Workspace, list_datasets
 
@@ -334,7 +334,7 @@ def test_a_bug_does_not_leave_the_results_of_an_earlier_gate(
 ) -> None:
     gate = ["gate", "v1", "v2", "-d", "d", "--max-flips", "9", "--json", place / "j.json"]
     assert muscle(*gate)[0] == 0
-    monkeypatch.setattr("muscle_core.actions.gate.gate", lambda *arguments, **options: 1 / 0)
+    monkeypatch.setattr("muscle_core.actions.updates.gate.gate", lambda *arguments, **options: 1 / 0)
     monkeypatch.setattr(sys, "argv", ["muscle_core", *map(str, gate)])
     with pytest.raises(ZeroDivisionError):
         cli.main()

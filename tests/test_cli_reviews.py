@@ -10,7 +10,7 @@ import pytest
 from furnished import furnish
 from typer.testing import CliRunner
 
-from muscle_core.actions.reviews import save_review
+from muscle_core.actions.reviews.findings import save_review
 from muscle_core.cli import app
 from muscle_core.errors import MuscleError
 from muscle_core.store import Workspace

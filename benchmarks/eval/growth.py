@@ -59,8 +59,8 @@ def main() -> int:
 
 def _prepare(home: Path, size: int) -> None:
     """A workspace with one version, the rows, and a few others to warm up with."""
-    from muscle_core.actions.datasets import add_dataset_rows
-    from muscle_core.actions.models import add_model_version
+    from muscle_core.actions.library.datasets import add_dataset_rows
+    from muscle_core.actions.library.models import add_model_version
     from muscle_core.demo.rebuild import WEIGHTS
     from muscle_core.demo.recipe import SPLIT_SIZES, TASK_KINDS, TEMPLATES
     from muscle_core.demo.rows import task_rows
@@ -78,7 +78,7 @@ def _measure(home: Path, threads: int) -> dict[str, float]:
     """Evaluate the rows, after a few others that load and warm up everything."""
     import torch
 
-    from muscle_core.actions.evaluate import evaluate
+    from muscle_core.actions.evaluation.evaluate import evaluate
     from muscle_core.store import Workspace
 
     torch.set_num_threads(threads)

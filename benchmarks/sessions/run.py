@@ -31,8 +31,8 @@ sys.path.append(str(ROOT / "tests" / "support"))
 
 from serving import CHROMIUM_FLAGS, EXPECTED, WATCH, served
 
-from muscle_core.actions.compare import compare_versions
-from muscle_core.actions.demo import load_demo
+from muscle_core.actions.library.demo import load_demo
+from muscle_core.actions.updates.compare import compare_versions
 from muscle_core.store import Workspace
 from muscle_core.ui.frame import PAGES
 

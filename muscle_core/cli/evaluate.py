@@ -43,7 +43,7 @@ def demo(
 
         rebuild_weights(out, say=say)
         return
-    from muscle_core.actions.demo import load_demo
+    from muscle_core.actions.library.demo import load_demo
 
     load_demo(workspace_here(), report=lambda stage, done, total: say(f"{stage}: {done:,} of {total:,}"))
 
@@ -65,7 +65,7 @@ def evaluate_command(
     background: Annotated[bool, typer.Option(help="Queue it for the worker and return.")] = False,
 ) -> None:
     """Evaluate model versions on a dataset; answers once given are kept, and finished evaluations are not repeated."""
-    from muscle_core.actions.evaluate import EvaluationOptions, evaluate
+    from muscle_core.actions.evaluation.evaluate import EvaluationOptions, evaluate
 
     workspace = workspace_here()
     options = EvaluationOptions(unescaped(template), chat, scoring, encoder)
@@ -76,7 +76,7 @@ def evaluate_command(
     if background:
         if engine == "ray":
             raise ConfigError("a background job does not use --engine ray; leave out one of the two.")
-        from muscle_core.actions.background import submit_evaluation
+        from muscle_core.actions.background.submit import submit_evaluation
 
         print_submission(submit_evaluation(workspace, versions, dataset, split=split, limit=limit, options=options))
         return
@@ -114,8 +114,8 @@ def ensemble_command(
     encoder: EncoderOption = None,
 ) -> None:
     """Evaluate two versions together (the mean of their token probabilities): the costly upper reference."""
-    from muscle_core.actions.ensemble import ENSEMBLE_LABEL, evaluate_ensemble
-    from muscle_core.actions.evaluate import EvaluationOptions
+    from muscle_core.actions.evaluation.evaluate import EvaluationOptions
+    from muscle_core.actions.strategies.ensemble import ENSEMBLE_LABEL, evaluate_ensemble
 
     run = evaluate_ensemble(
         workspace_here(),
@@ -142,7 +142,7 @@ def tokens_command(
     split: SplitOption = "test",
 ) -> None:
     """Show a gold answer token by token: what the versions say, and which teacher it follows by each strategy."""
-    from muscle_core.actions.token_view import view_tokens
+    from muscle_core.actions.strategies.token_view import view_tokens
 
     views = view_tokens(workspace_here(), old, new, dataset, sample, compat_name=compat, split=split)
     for identity, view in zip(sample, views, strict=True):
@@ -178,8 +178,8 @@ def compare_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
     """Compare two evaluated versions: what the update fixed and what it broke, and whether that is more than noise."""
-    from muscle_core.actions.evaluate import EvaluationOptions
-    from muscle_core.actions.noise import judge_update
+    from muscle_core.actions.evaluation.evaluate import EvaluationOptions
+    from muscle_core.actions.updates.noise import judge_update
     from muscle_core.comparison import verdict
 
     options = EvaluationOptions(unescaped(template), chat, scoring, encoder)
@@ -206,6 +206,6 @@ def compare_command(
 @app.command("masking")
 def masking_command(old: str, new: str, dataset: DatasetOption, split: SplitOption = "test") -> None:
     """Show the compatibility adapters trained for a pair, side by side with the plain new version (CSV)."""
-    from muscle_core.actions.compare import compare_trained
+    from muscle_core.actions.updates.compare import compare_trained
 
     print(compare_trained(workspace_here(), old, new, dataset, split=split).to_csv(index=False), end="")

@@ -56,8 +56,8 @@ def slices_command(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print as CSV.")] = False,
 ) -> None:
     """Show where the update broke more than elsewhere: flips by metadata, length, topic, gold answer or margin."""
-    from muscle_core.actions.explain import explained_slices
-    from muscle_core.actions.question import EvaluationOptions
+    from muscle_core.actions.evaluation.question import EvaluationOptions
+    from muscle_core.actions.updates.explain import explained_slices
     from muscle_core.comparison.slices import left_out
 
     if as_json and as_csv:
@@ -101,8 +101,8 @@ def flips_command(
     as_json: JsonOption = False,
 ) -> None:
     """List the samples that flipped, each with its cause, and how often each cause is."""
-    from muscle_core.actions.explain import explained_samples
-    from muscle_core.actions.question import EvaluationOptions
+    from muscle_core.actions.evaluation.question import EvaluationOptions
+    from muscle_core.actions.updates.explain import explained_samples
     from muscle_core.comparison.causes import cause_table, rules
 
     if quadrant not in _QUADRANTS:
@@ -171,7 +171,7 @@ def _print_slices(table: pd.DataFrame, omitted: list[str]) -> None:
 
 
 def _print_flips(shown: pd.DataFrame, *, with_cause: bool) -> None:
-    from muscle_core.actions.explain import answer_text
+    from muscle_core.actions.updates.explain import answer_text
 
     header = ["sample", *(["cause"] if with_cause else []), "gold", "old", "new", "input"]
     rows = []

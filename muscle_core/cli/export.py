@@ -55,8 +55,8 @@ def export_command(
     encoder: EncoderOption = None,
 ) -> None:
     """Write samples of a comparison to a file, or its negative flips as a dataset for the next training."""
-    from muscle_core.actions.exports import HARD_EXAMPLES, Filters, export_view, hard_examples
-    from muscle_core.actions.question import EvaluationOptions
+    from muscle_core.actions.evaluation.question import EvaluationOptions
+    from muscle_core.actions.updates.exports import HARD_EXAMPLES, Filters, export_view, hard_examples
 
     options = EvaluationOptions(unescaped(template), chat, scoring, encoder)
     filters = Filters(quadrant or (), cause or (), search)

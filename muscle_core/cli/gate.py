@@ -21,8 +21,8 @@ from muscle_core.errors import ConfigError
 from muscle_core.paths import local_path, reason
 
 if TYPE_CHECKING:
-    from muscle_core.actions.gate import GateReport
-    from muscle_core.actions.question import EvaluationOptions
+    from muscle_core.actions.evaluation.question import EvaluationOptions
+    from muscle_core.actions.updates.gate import GateReport
     from muscle_core.comparison.gate import Thresholds
 
 REGRESSION = 100  # exit code; 2 says that the gate could not judge
@@ -90,7 +90,7 @@ def gate_check(
     encoder: EncoderOption = None,
 ) -> None:
     """Hold an update against its limits."""
-    from muscle_core.actions.gate import refused_json, refused_junit
+    from muscle_core.actions.updates.gate import refused_json, refused_junit
     from muscle_core.interchange.files import check_targets, write_whole
 
     to_stdout = as_json == "-"
@@ -157,7 +157,7 @@ def gate_approve(
     encoder: EncoderOption = None,
 ) -> None:
     """Write what a version answers as the approved baseline of later gates; a gate itself never does."""
-    from muscle_core.actions.approvals import approve, approve_files
+    from muscle_core.actions.updates.approvals import approve, approve_files
 
     if out is None:
         raise ConfigError("name the file of the baseline with --out.")
@@ -214,7 +214,7 @@ def _report(
     options: EvaluationOptions,
     score: str | None,
 ) -> GateReport:
-    from muscle_core.actions.gate import gate_files, run_gate
+    from muscle_core.actions.updates.gate import gate_files, run_gate
 
     if new_file is not None:
         _no_workspace(dataset, len(names) in (0, 2))
@@ -280,7 +280,7 @@ def _thresholds(
 
 
 def _options(template: str | None, chat: bool, scoring: str | None, encoder: str | None) -> EvaluationOptions:
-    from muscle_core.actions.question import EvaluationOptions
+    from muscle_core.actions.evaluation.question import EvaluationOptions
 
     return EvaluationOptions(unescaped(template), chat, scoring, encoder)
 

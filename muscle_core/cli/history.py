@@ -43,8 +43,8 @@ def noise_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
 ) -> None:
     """Show how much flips between runs of one version, and how far an update lies above that."""
-    from muscle_core.actions.noise import judge_update
-    from muscle_core.actions.question import EvaluationOptions
+    from muscle_core.actions.evaluation.question import EvaluationOptions
+    from muscle_core.actions.updates.noise import judge_update
 
     judged = judge_update(
         workspace_here(),
@@ -97,8 +97,8 @@ def history_command(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the samples (or the matrix) as CSV.")] = False,
 ) -> None:
     """Follow every sample over several versions: what was broken, fixed again, and flips to and fro."""
-    from muscle_core.actions.history import history_of
-    from muscle_core.actions.question import EvaluationOptions
+    from muscle_core.actions.evaluation.question import EvaluationOptions
+    from muscle_core.actions.updates.history import history_of
 
     if as_json and as_csv:
         raise ConfigError("choose one of --json and --csv.")

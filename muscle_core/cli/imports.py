@@ -69,7 +69,7 @@ def runs_import(
     preview: Annotated[bool, typer.Option("--preview", help="Show what would be done; write nothing.")] = False,
 ) -> None:
     """Import per-sample outputs or logs that were made elsewhere: all of a file, or nothing."""
-    from muscle_core.actions.imports import import_log
+    from muscle_core.actions.imports.outputs import import_log
 
     arguments = _arguments(**{name: value for name, value in locals().items() if name in _NAMES})
     if preview:
@@ -146,7 +146,7 @@ def _show_preview(file: Path, arguments: dict[str, Any]) -> None:
     Raises:
         ConfigError: the file cannot be imported so.
     """
-    from muscle_core.actions.imports import preview_import
+    from muscle_core.actions.imports.outputs import preview_import
 
     found = preview_import(_workspace(), file, **arguments)
     facts = found.facts

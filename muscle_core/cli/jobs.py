@@ -20,7 +20,7 @@ jobs_app = typer.Typer(no_args_is_help=True, help="Background work: list, show, 
 @jobs_app.command("list")
 def jobs_list() -> None:
     """List background jobs, newest first."""
-    from muscle_core.actions.job_words import tries, waiting
+    from muscle_core.actions.background.words import tries, waiting
     from muscle_core.jobs import list_jobs
 
     workspace = workspace_here()
@@ -46,7 +46,7 @@ def jobs_list() -> None:
 @jobs_app.command("show")
 def jobs_show(job_id: str) -> None:
     """Show a job: state, error, the last of its history, and the end of its log."""
-    from muscle_core.actions.job_words import waiting, why_again
+    from muscle_core.actions.background.words import waiting, why_again
     from muscle_core.jobs import get_job, history, log_tail
     from muscle_core.store import LOG, job_file
 
@@ -79,7 +79,7 @@ def jobs_cancel(job_id: str) -> None:
 @jobs_app.command("resume")
 def jobs_resume(job_id: str) -> None:
     """Queue a cancelled, failed or lost job again; a training goes on from its last checkpoint."""
-    from muscle_core.actions.background import resume_job
+    from muscle_core.actions.background.submit import resume_job
 
     print(f"queued {resume_job(workspace_here(), job_id).id[:8]}")
 
@@ -143,7 +143,7 @@ def worker_command(
 
 
 def _event_cells(workspace: Workspace, event: JobEvent) -> tuple[str, str, str]:
-    from muscle_core.actions.job_words import event_words
+    from muscle_core.actions.background.words import event_words
 
     what, detail = event_words(workspace, event)
     return event.at.strftime("%Y-%m-%d %H:%M:%S"), what, detail or "-"

@@ -32,7 +32,7 @@ def models_add(
     parent: Annotated[str | None, typer.Option(help="Name of the version it was made from.")] = None,
 ) -> None:
     """Add a model version; nothing is copied, fingerprints are taken."""
-    from muscle_core.actions.models import add_model_version
+    from muscle_core.actions.library.models import add_model_version
 
     version = add_model_version(
         workspace_here(), name, base, adapter=adapter, revision=revision, role=role, parent=parent
@@ -66,7 +66,7 @@ def models_replica(
     undo: Annotated[bool, typer.Option("--undo", help="Take the declaration back; name no second version.")] = False,
 ) -> None:
     """Declare that a version is the same model as another one, run again: what differs between them is noise."""
-    from muscle_core.actions.replicas import declare_replica, undo_replica
+    from muscle_core.actions.updates.replicas import declare_replica, undo_replica
 
     if undo == (of is not None):
         raise ConfigError("name two versions to declare a replica, or one and --undo to take it back.")
@@ -103,7 +103,7 @@ def datasets_add(
     ] = None,
 ) -> None:
     """Add a dataset from JSONL, JSON, CSV or Parquet files in their original field names."""
-    from muscle_core.actions.datasets import add_dataset
+    from muscle_core.actions.library.datasets import add_dataset
 
     pairs = [file.partition("=") for file in files]
     wrong = [split for split, mark, path in pairs if not (split and mark and path)]

@@ -21,8 +21,8 @@ def recipe_command(
 
     What is there already is not made again: a recipe that was stopped goes on where it was.
     """
-    from muscle_core.actions.over_seeds import compare_over_seeds
-    from muscle_core.actions.recipes import read_recipe, run_recipe
+    from muscle_core.actions.strategies.over_seeds import compare_over_seeds
+    from muscle_core.actions.training.recipes import read_recipe, run_recipe
     from muscle_core.comparison.table_text import readable_over_seeds
 
     recipe, workspace = read_recipe(path), workspace_here()

@@ -27,7 +27,7 @@ def report_command(
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
     """Write the report of an update: one HTML file that opens without a network and prints."""
-    from muscle_core.actions.report import write_report
+    from muscle_core.actions.updates.report import write_report
 
     file = write_report(
         workspace_here(), old, new, dataset, out, split=split, compat=compat, flips=flips, theme=theme, force=force

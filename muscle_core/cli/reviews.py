@@ -34,10 +34,10 @@ def reviews_list(
     as_json: Annotated[bool, typer.Option("--json", help="Print queue, progress and summary as JSON.")] = False,
 ) -> None:
     """Show the queue, those without a review first, and how far it is."""
-    from muscle_core.actions.compare import version_pair
-    from muscle_core.actions.review_queue import STATES
-    from muscle_core.actions.review_records import check_reviewer, pair_answers
-    from muscle_core.actions.reviews import progress, queue_of, review_summary
+    from muscle_core.actions.reviews.findings import progress, queue_of, review_summary
+    from muscle_core.actions.reviews.queue import STATES
+    from muscle_core.actions.reviews.records import check_reviewer, pair_answers
+    from muscle_core.actions.updates.compare import version_pair
 
     if state is not None and state not in STATES:
         raise ConfigError(f"there is no state {state!r}; known: {', '.join(STATES)}.")
@@ -70,7 +70,7 @@ def reviews_export(
     out: OutOption = None,
 ) -> None:
     """Write all reviews with the answers that they are about."""
-    from muscle_core.actions.reviews import export_reviews
+    from muscle_core.actions.reviews.findings import export_reviews
 
     _write(export_reviews(workspace_here(), old, new, dataset, split=split, form=form), out)
 
@@ -85,7 +85,7 @@ def reviews_agreement(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Say how far every two reviewers agree: the exact share, and Cohen's kappa with its 95 % interval."""
-    from muscle_core.actions.reviews import agreement
+    from muscle_core.actions.reviews.findings import agreement
 
     found = agreement(workspace_here(), old, new, dataset, split=split, label=label)
     if as_json:
@@ -135,7 +135,7 @@ def reviews_assign(
     replace: Annotated[bool, typer.Option("--replace", help="First take back what is not reviewed yet.")] = False,
 ) -> None:
     """Deal the samples of a queue that nobody has yet to reviewers, evenly and in order."""
-    from muscle_core.actions.reviews import assign
+    from muscle_core.actions.reviews.findings import assign
 
     dealt = assign(
         workspace_here(),
@@ -157,7 +157,7 @@ def reviews_allow_list(
     old: str, new: str, dataset: DatasetOption, split: SplitOption = "test", out: OutOption = None
 ) -> None:
     """Write the ids of the samples that all their reviewers call acceptable, one a line."""
-    from muscle_core.actions.reviews import allow_list
+    from muscle_core.actions.reviews.findings import allow_list
 
     found = allow_list(workspace_here(), old, new, dataset, split=split)
     _write("".join(f"{identity}\n" for identity in found), out)
@@ -175,7 +175,7 @@ def reviews_causes(
     restore: Annotated[str | None, typer.Option(help="Name of a retired cause that is offered again.")] = None,
 ) -> None:
     """Show the causes that reviewers choose from, and change them."""
-    from muscle_core.actions.review_causes import Cause, find_cause, list_causes, save_causes
+    from muscle_core.actions.reviews.causes import Cause, find_cause, list_causes, save_causes
 
     workspace = workspace_here()
     causes = list_causes(workspace)

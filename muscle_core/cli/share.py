@@ -15,7 +15,7 @@ def share_command() -> None:
 
     What is made afterwards is published when it is made.
     """
-    from muscle_core.actions.sharing import share_workspace
+    from muscle_core.actions.upkeep.sharing import share_workspace
 
     done = share_workspace(workspace_here(), report=say_now_and_then())
     print(f"{done.published:,} artefacts of this machine are shared")

@@ -35,7 +35,7 @@ def train_task_command(
     option: Annotated[list[str] | None, typer.Option("--set", help="OPTION=VALUE, for example steps=500.")] = None,
 ) -> None:
     """Train a task adapter (LoRA, cross-entropy on the answer tokens)."""
-    from muscle_core.actions.train import train_task
+    from muscle_core.actions.training.train import train_task
     from muscle_core.compat.config import TaskConfig
 
     config = TaskConfig.from_dict(options_of(option))
@@ -70,7 +70,7 @@ def train_compat_command(
     address: Annotated[str | None, typer.Option(help="Ray cluster; without it, one is started here.")] = None,
 ) -> None:
     """Train a compatibility adapter (MUSCLE) for an update, evaluate it and compare it."""
-    from muscle_core.actions.presets import compat_preset, preset_of
+    from muscle_core.actions.training.presets import compat_preset, preset_of
 
     if engine not in ("local", "ray"):
         raise ConfigError(f"unknown engine {engine!r}; known: local, ray")
@@ -85,7 +85,7 @@ def train_compat_command(
     named = {key: value for key, value in flags.items() if value is not None}
     config = compat_preset(chosen, {**options_of(option), **named})
     if background:
-        from muscle_core.actions.background import submit_compat
+        from muscle_core.actions.background.submit import submit_compat
 
         print_submission(
             submit_compat(
@@ -102,8 +102,8 @@ def train_compat_command(
             )
         )
         return
-    from muscle_core.actions.evaluate import evaluate
-    from muscle_core.actions.train import check_held_out, train_compat
+    from muscle_core.actions.evaluation.evaluate import evaluate
+    from muscle_core.actions.training.train import check_held_out, train_compat
 
     if evaluate_result:
         check_held_out(get_dataset(workspace, dataset), split, test_split)
@@ -137,7 +137,7 @@ def train_interpolate_command(
     ] = False,
 ) -> None:
     """Mix the adapters of two versions without training, evaluate the mixes and compare them (see masking)."""
-    from muscle_core.actions.interpolate import SHARES, sweep
+    from muscle_core.actions.strategies.interpolate import SHARES, sweep
 
     found = sweep(
         workspace_here(),
@@ -175,9 +175,9 @@ def train_ablation_command(
     background: Annotated[bool, typer.Option(help="Queue what is missing for the worker and return.")] = False,
 ) -> None:
     """Train and evaluate several strategies with equal options, each with every seed; what is there is not repeated."""
-    from muscle_core.actions.ablation import run_ablation, submit_ablation
-    from muscle_core.actions.ablation_plan import AblationRequest
-    from muscle_core.actions.presets import compat_preset, preset_of
+    from muscle_core.actions.strategies.ablation import run_ablation, submit_ablation
+    from muscle_core.actions.strategies.ablation_plan import AblationRequest
+    from muscle_core.actions.training.presets import compat_preset, preset_of
     from muscle_core.compat.config import STRATEGIES
 
     workspace = workspace_here()
@@ -195,7 +195,7 @@ def train_ablation_command(
         for submission in submitted.submissions:
             print_submission(submission)
         return
-    from muscle_core.actions.over_seeds import compare_over_seeds
+    from muscle_core.actions.strategies.over_seeds import compare_over_seeds
     from muscle_core.comparison.table_text import readable_over_seeds
 
     tell = say_now_and_then()

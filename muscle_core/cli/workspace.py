@@ -112,7 +112,7 @@ def workspace_gc(
     teacher_days: Annotated[float, typer.Option(help="Teacher stores go that were not used for so long.")] = 30.0,
 ) -> None:
     """List what nothing needs any more, and with --yes remove it; nothing younger than an hour is touched."""
-    from muscle_core.actions.cleanup import find_orphans, remove_orphans
+    from muscle_core.actions.upkeep.cleanup import find_orphans, remove_orphans
 
     workspace = workspace_here()
     found = (remove_orphans if yes else find_orphans)(workspace, teacher_days=teacher_days)
@@ -157,7 +157,7 @@ def delete_job(job_id: str, yes: YesOption = False, with_dependents: DependentsO
 @app.command("doctor")
 def doctor_command() -> None:
     """Examine installation and workspace. Exit code 0: no problem (perhaps warnings); 2: a problem."""
-    from muscle_core.actions.doctor import PROBLEM, examine
+    from muscle_core.actions.upkeep.doctor import PROBLEM, examine
 
     findings = examine()
     print_table(
@@ -176,7 +176,7 @@ def doctor_command() -> None:
 
 
 def _delete(kind: str, name: str, yes: bool, with_dependents: bool) -> None:
-    from muscle_core.actions.deletion import delete, plan_deletion
+    from muscle_core.actions.upkeep.deletion import delete, plan_deletion
 
     workspace = workspace_here()
     plan = (

@@ -20,7 +20,7 @@ def readable_variants(frame: pd.DataFrame, *, time_text: _TimeText) -> pd.DataFr
     """Return the columns people compare, one by one, as text; brackets hold 95 % intervals.
 
     Args:
-        frame: result of `muscle_core.actions.compare.compare_trained`.
+        frame: result of `muscle_core.actions.updates.compare.compare_trained`.
         time_text: writes a number of seconds.
     """
     rows = []
@@ -58,7 +58,7 @@ def readable_over_seeds(
     """Return the columns people compare, as text; brackets hold 95 % intervals over the samples.
 
     Args:
-        frame: result of `muscle_core.actions.over_seeds.compare_over_seeds`.
+        frame: result of `muscle_core.actions.strategies.over_seeds.compare_over_seeds`.
         time_text: writes a number of seconds.
     """
     rows = []
@@ -96,8 +96,8 @@ def compact_strategies(frame: pd.DataFrame) -> pd.DataFrame:
     """Return what decides between strategies, in few columns of two lines each: figure, and 95 % interval.
 
     Args:
-        frame: result of `muscle_core.actions.compare.compare_trained` or
-            `muscle_core.actions.over_seeds.compare_over_seeds`, both with the name of each row in `label`.
+        frame: result of `muscle_core.actions.updates.compare.compare_trained` or
+            `muscle_core.actions.strategies.over_seeds.compare_over_seeds`, both with the name of each row in `label`.
 
     Returns:
         Text; lines of a cell are separated by a line feed, units stand in the names of the columns.

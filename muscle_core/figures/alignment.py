@@ -28,7 +28,8 @@ def alignment_chart(shares: pd.DataFrame, window: int) -> go.Figure:
     step's share is of that step's tokens.
 
     Args:
-        shares: result of `muscle_core.actions.over_seeds.old_shares`: `label`, `strategy`, `seed`, `step`, `old_share`.
+        shares: result of `muscle_core.actions.strategies.over_seeds.old_shares`: `label`, `strategy`,
+            `seed`, `step`, `old_share`.
         window: steps that the centred running mean spans; fewer at both ends.
 
     Raises:

@@ -19,7 +19,7 @@ from muscle_core.store.job_files import LOG, job_file
 from muscle_core.store.tables import Job
 from muscle_core.store.workspace import HOME_VARIABLE, Workspace
 
-CHILD_MODULE = "muscle_core.actions.run_job"
+CHILD_MODULE = "muscle_core.actions.background.run_job"
 UNKNOWN = -int(signal.SIGKILL)  # a process that was not ours to wait for has ended; its last words are in the queue
 
 

@@ -174,13 +174,14 @@ class ReportData:
         comparison: old version against new.
         judgement: the verdict in a word and in a sentence.
         provenance: what it was made from.
-        samples: result of `muscle_core.actions.explain.explained_samples`.
+        samples: result of `muscle_core.actions.updates.explain.explained_samples`.
         noise: flips without an update, where they were measured.
         slices: where the flips are, or where the leading score fell.
         margin_unit: unit of the margins of choices.
-        over_seeds: trained strategies, result of `muscle_core.actions.over_seeds.compare_over_seeds`; None where
-            nothing was trained.
-        variants: single variants, result of `muscle_core.actions.compare.compare_trained`; None where there is none.
+        over_seeds: trained strategies, result of `muscle_core.actions.strategies.over_seeds.compare_over_seeds`;
+            None where nothing was trained.
+        variants: single variants, result of `muscle_core.actions.updates.compare.compare_trained`; None where there
+            is none.
         compat: the adapter that the reader is to look at.
         reviews: what people said; None where nobody reviewed anything.
         flips: most examples to show.

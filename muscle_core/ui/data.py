@@ -10,12 +10,12 @@ import pandas as pd
 import pyarrow as pa
 import streamlit as st
 
-from muscle_core.actions.compare import compared_columns_of, predictions_of, require_run
-from muscle_core.actions.datasets import load_samples
-from muscle_core.actions.explain import answer_text as text_of_answer
-from muscle_core.actions.explain import explain, margin_unit, sample_table
-from muscle_core.actions.noise import FloorRuns, JudgedUpdate, floor_of_runs, floor_runs
-from muscle_core.actions.sample_columns import ComparedSamples, SplitIds
+from muscle_core.actions.library.datasets import load_samples
+from muscle_core.actions.updates.compare import compared_columns_of, predictions_of, require_run
+from muscle_core.actions.updates.explain import answer_text as text_of_answer
+from muscle_core.actions.updates.explain import explain, margin_unit, sample_table
+from muscle_core.actions.updates.noise import FloorRuns, JudgedUpdate, floor_of_runs, floor_runs
+from muscle_core.actions.updates.sample_columns import ComparedSamples, SplitIds
 from muscle_core.comparison import Comparison, compare, judge
 from muscle_core.comparison.repair import Repair, repair_of
 from muscle_core.comparison.sample_filter import SampleFilter, view_of

@@ -7,8 +7,8 @@ from typing import Literal
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from muscle_core.actions.background import submit_demo, submit_evaluation
-from muscle_core.actions.first_steps import (
+from muscle_core.actions.background.submit import submit_demo, submit_evaluation
+from muscle_core.actions.library.first_steps import (
     ADD_DATASET,
     ADD_VERSIONS,
     EMPTY,

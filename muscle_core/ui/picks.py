@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from muscle_core.actions.compare import trained_variants
-from muscle_core.actions.evaluated_pairs import MADE_HERE
+from muscle_core.actions.updates.compare import trained_variants
+from muscle_core.actions.updates.evaluated_pairs import MADE_HERE
 from muscle_core.store import Dataset, ModelVersion, Workspace, list_datasets, list_runs, list_versions
 from muscle_core.ui import words
 from muscle_core.ui.empty import demo_progress_in_sidebar

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.compare import require_run
-from muscle_core.actions.explain import sample_table, slice_columns, sliceable_samples, with_topics
+from muscle_core.actions.updates.compare import require_run
+from muscle_core.actions.updates.explain import sample_table, slice_columns, sliceable_samples, with_topics
 from muscle_core.comparison import Comparison
 from muscle_core.comparison.slices import find_slices, slice_table
 from muscle_core.store import Dataset, EvaluationRun, ModelVersion, Workspace, read_prediction_table

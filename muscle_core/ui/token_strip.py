@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.background import submit_token_views
-from muscle_core.actions.token_view import job_of_tokens, why_no_tokens
+from muscle_core.actions.background.submit import submit_token_views
+from muscle_core.actions.strategies.token_view import job_of_tokens, why_no_tokens
 from muscle_core.compat.config import STRATEGIES
 from muscle_core.interchange.exports import csv_text
 from muscle_core.jobs import ACTIVE, list_jobs

@@ -5,7 +5,7 @@ A text is a constant, or a function where it holds values; what comes from data 
 
 from __future__ import annotations
 
-from muscle_core.actions.first_steps import (
+from muscle_core.actions.library.first_steps import (
     ADD_DATASET,
     ADD_VERSIONS,
     EMPTY,
@@ -92,7 +92,7 @@ def evaluate_now(count: int) -> str:
 def first_step(
     kind: str, dataset: str | None, split: str | None, evaluated: tuple[str, ...], versions: tuple[str, ...]
 ) -> str:
-    """What a workspace lacks and what to do next, by the kind of `muscle_core.actions.first_steps`."""
+    """What a workspace lacks and what to do next, by the kind of `muscle_core.actions.library.first_steps`."""
     there, missing = ", ".join(evaluated), ", ".join(versions)
     where = f"{dataset} ({split})"
     return {

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 from serving import served, settled, watched
 
-from muscle_core.actions.compare import compare_versions
+from muscle_core.actions.updates.compare import compare_versions
 from muscle_core.comparison import Comparison
 from muscle_core.store import Workspace
 from muscle_core.ui.frame import PAGES

@@ -15,7 +15,7 @@ from jobs_running import job_lines, job_processes, slowed, wait_for
 from playwright.sync_api import expect
 from serving import served, settled
 
-from muscle_core.actions.step_records import read_metrics
+from muscle_core.actions.training.step_records import read_metrics
 from muscle_core.jobs import FINAL, get_job, history, jobs_after, list_jobs
 from muscle_core.store import Job, Workspace
 

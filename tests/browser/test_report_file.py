@@ -10,7 +10,7 @@ import pytest
 from reports import MOMENT, WORDS, add_answers, add_update
 from serving import served, settled
 
-from muscle_core.actions.report import write_report
+from muscle_core.actions.updates.report import write_report
 from muscle_core.interchange import ImportColumns
 from muscle_core.store import Workspace
 

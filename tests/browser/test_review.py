@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from playwright.sync_api import expect
 from serving import ROOT, served, settled
 
-from muscle_core.actions.reviews import list_reviews, queue_of
+from muscle_core.actions.reviews.findings import list_reviews, queue_of
 from muscle_core.store import Review, Workspace
 
 pytestmark = pytest.mark.browser

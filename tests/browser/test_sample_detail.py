@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import expect
 from serving import served, settled, violations
 
-from muscle_core.actions.compare import compare_versions
+from muscle_core.actions.updates.compare import compare_versions
 from muscle_core.compat.config import STRATEGIES
 from muscle_core.jobs import list_jobs
 from muscle_core.store import Workspace

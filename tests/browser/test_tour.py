@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 from serving import settled
 
-from muscle_core.actions.compare import compare_versions, predictions_of, require_run
+from muscle_core.actions.updates.compare import compare_versions, predictions_of, require_run
 from muscle_core.store import Workspace, get_dataset, get_version
 
 pytestmark = pytest.mark.browser

@@ -19,7 +19,7 @@ CHOICE = "dataset=demo-choice&old=demo-choice-v1&new=demo-choice-v2"
 @pytest.fixture
 def own_home(demo_home: Path, tmp_path: Path):
     """A copy of the demo with two short trainings in it; its workers end with it."""
-    from muscle_core.actions.train import train_compat
+    from muscle_core.actions.training.train import train_compat
     from muscle_core.compat.config import CompatConfig
     from muscle_core.store import Workspace
 

@@ -9,9 +9,9 @@ from jobs_running import FAST, adapter_bytes, prepare, submit_training
 from ray_cluster import explained, places_taken
 from safetensors.torch import load
 
-from muscle_core.actions.background import submit_compat
-from muscle_core.actions.step_records import read_metrics
-from muscle_core.actions.train import train_compat
+from muscle_core.actions.background.submit import submit_compat
+from muscle_core.actions.training.step_records import read_metrics
+from muscle_core.actions.training.train import train_compat
 from muscle_core.compat.config import CompatConfig
 from muscle_core.compat.ray_train import RayTraining
 from muscle_core.errors import Cancelled, ConfigError, JobError, ModelError

@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from muscle_core.actions.datasets import add_dataset, add_dataset_rows, load_samples
+from muscle_core.actions.library.datasets import add_dataset, add_dataset_rows, load_samples
 from muscle_core.cli import app
 from muscle_core.datasets import build_samples, dataset_fingerprint, read_rows, read_samples, write_samples
 from muscle_core.errors import ConfigError, DataError

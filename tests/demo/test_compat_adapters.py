@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from muscle_core.actions.ablation import AblationRequest, plan_ablation
-from muscle_core.actions.compare import trained_variants
-from muscle_core.actions.demo import load_demo
-from muscle_core.actions.step_records import read_metrics
+from muscle_core.actions.library.demo import load_demo
+from muscle_core.actions.strategies.ablation import AblationRequest, plan_ablation
+from muscle_core.actions.training.step_records import read_metrics
+from muscle_core.actions.updates.compare import trained_variants
 from muscle_core.demo.rebuild import COMPAT, TRAINING_RECORD, WEIGHTS
 from muscle_core.demo.recipe import COMPAT_ADAPTERS, TASKS, VERSIONS, compat_name, dataset_name, version_name
 from muscle_core.errors import Cancelled

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from muscle_core.actions.compare import predictions_of
-from muscle_core.actions.datasets import add_dataset_rows
+from muscle_core.actions.library.datasets import add_dataset_rows
+from muscle_core.actions.updates.compare import predictions_of
 from muscle_core.cli import app
 from muscle_core.comparison import compare
 from muscle_core.datasets import build_samples

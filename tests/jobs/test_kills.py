@@ -144,7 +144,7 @@ def check_all(workspace: Workspace, ids: list[str], expected: dict[str, bytes]) 
 
 def _expected(workspace: Workspace, scratch: Path, ids: list[str]) -> dict[int, bytes]:
     """Adapters of the same trainings without a disturbance, made in this process."""
-    from muscle_core.actions.datasets import load_samples
+    from muscle_core.actions.library.datasets import load_samples
     from muscle_core.compat.fit import fit_compat_adapter
     from muscle_core.store import get_dataset, get_version, spec_of
 
@@ -173,11 +173,11 @@ def test_jobs_survive_random_kills(filled: Workspace, monkeypatch: pytest.Monkey
 def test_demo_trainings_survive_25_random_kills(
     database: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from muscle_core.actions.background import submit_compat
-    from muscle_core.actions.demo import load_demo
-    from muscle_core.actions.presets import compat_preset
+    from muscle_core.actions.background.submit import submit_compat
+    from muscle_core.actions.library.demo import load_demo
+    from muscle_core.actions.training.presets import compat_preset
 
-    monkeypatch.setattr("muscle_core.actions.background.ensure_worker", lambda workspace: None)
+    monkeypatch.setattr("muscle_core.actions.background.submit.ensure_worker", lambda workspace: None)
     workspace = Workspace.open()
     load_demo(workspace)
 

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from jobs_running import ROOT, start_worker
 
-from muscle_core.actions.evaluate import evaluate
+from muscle_core.actions.evaluation.evaluate import evaluate
 from muscle_core.jobs import ACTIVE, history, list_jobs
 from muscle_core.store import Workspace
 from muscle_core.store.tables import JobEvent

@@ -10,13 +10,13 @@ from furnished import age
 from helpers import choice_rows, save_random_adapter
 from jobs_running import start_worker, wait_for
 
-from muscle_core.actions.background import submit_token_views
-from muscle_core.actions.cleanup import find_orphans, remove_orphans
-from muscle_core.actions.datasets import add_dataset_rows, load_samples
-from muscle_core.actions.deletion import delete, plan_deletion
-from muscle_core.actions.imports import import_predictions
-from muscle_core.actions.models import add_model_version
-from muscle_core.actions.token_view import job_of_tokens, keep_token_views, view_tokens, why_no_tokens
+from muscle_core.actions.background.submit import submit_token_views
+from muscle_core.actions.imports.outputs import import_predictions
+from muscle_core.actions.library.datasets import add_dataset_rows, load_samples
+from muscle_core.actions.library.models import add_model_version
+from muscle_core.actions.strategies.token_view import job_of_tokens, keep_token_views, view_tokens, why_no_tokens
+from muscle_core.actions.upkeep.cleanup import find_orphans, remove_orphans
+from muscle_core.actions.upkeep.deletion import delete, plan_deletion
 from muscle_core.compat import STRATEGIES
 from muscle_core.errors import Cancelled, DataError, ModelError, StoreError
 from muscle_core.interchange import ImportColumns
@@ -31,7 +31,7 @@ TRIPLE = ("task-old", "task-new", "choice")
 @pytest.fixture
 def tuned(filled: Workspace, tiny_bases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """`task-old` on the old base, `task-new` and `compat` on the new one; submissions start no worker."""
-    monkeypatch.setattr("muscle_core.actions.background.ensure_worker", lambda workspace: None)
+    monkeypatch.setattr("muscle_core.actions.background.submit.ensure_worker", lambda workspace: None)
     for seed, (name, base) in enumerate((("task-old", "old"), ("task-new", "new"), ("compat", "new"))):
         folder = save_random_adapter(tmp_path / name, tiny_bases[base], seed, r=2 + seed)
         add_model_version(filled, name, str(tiny_bases[base]), adapter=str(folder), role=base)
@@ -92,7 +92,7 @@ def test_a_double_click_is_one_job_and_the_page_finds_it(tuned: Workspace) -> No
 
 def test_what_is_kept_is_not_looked_at_again(tuned: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[int, int]] = []
-    monkeypatch.setattr("muscle_core.actions.token_view._TOGETHER", 2)
+    monkeypatch.setattr("muscle_core.actions.strategies.token_view._TOGETHER", 2)
     ids = [f"c{n}" for n in range(5)]
     with pytest.raises(Cancelled, match="tokens of 2 of 5 samples; they are kept"):
         keep_token_views(tuned, *TRIPLE, ids, should_stop=lambda: True)

@@ -79,8 +79,8 @@ def test_a_training_job_trains_and_the_job_after_it_evaluates(ready: Workspace) 
 
 
 def test_an_evaluation_job_keeps_to_its_options(ready: Workspace) -> None:
-    from muscle_core.actions.background import submit_evaluation
-    from muscle_core.actions.evaluate import EvaluationOptions
+    from muscle_core.actions.background.submit import submit_evaluation
+    from muscle_core.actions.evaluation.evaluate import EvaluationOptions
 
     options = EvaluationOptions(template="is {input}", scoring="per_byte")
     job_id = submit_evaluation(ready, ["old"], "choice", options=options).job_id
@@ -319,7 +319,7 @@ def test_the_worker_counts_for_prometheus_on_loopback_and_logs_json(ready: Works
 
 
 def test_nothing_is_queued_where_the_inputs_cannot_be_used(ready: Workspace) -> None:
-    from muscle_core.actions.background import submit_compat
+    from muscle_core.actions.background.submit import submit_compat
 
     with pytest.raises(ModelError, match="same version"):
         submit_compat(ready, "task-new", "task-new", "choice", CompatConfig(**{**FAST, "steps": 3}))

@@ -7,8 +7,8 @@ from pathlib import Path
 from helpers import FAST
 from streamlit.testing.v1 import AppTest
 
-from muscle_core.actions.ablation import run_ablation
-from muscle_core.actions.ablation_plan import AblationRequest
+from muscle_core.actions.strategies.ablation import run_ablation
+from muscle_core.actions.strategies.ablation_plan import AblationRequest
 from muscle_core.compat.config import CompatConfig
 from muscle_core.jobs import list_jobs, request_cancel
 from muscle_core.store import Job, Workspace
@@ -108,7 +108,7 @@ def test_the_form_hands_on_its_advanced_options(pair: Workspace) -> None:
     press(app, "Start training")
     options = trainings(pair)[0].payload["options"]
     changed = {"cross_entropy_weight": 0.5, "checkpoint_every": 7, "truncate": True, "gradient_checkpointing": True}
-    from muscle_core.actions.presets import compat_preset
+    from muscle_core.actions.training.presets import compat_preset
 
     assert options == compat_preset("default").as_dict() | changed | {"teacher_store": False}
     field("Strategy").set_value("focal_distillation").run()

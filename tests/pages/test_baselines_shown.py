@@ -7,10 +7,10 @@ from pathlib import Path
 from helpers import save_random_adapter
 from streamlit.testing.v1 import AppTest
 
-from muscle_core.actions.ensemble import ENSEMBLE_LABEL, evaluate_ensemble
-from muscle_core.actions.evaluate import evaluate
-from muscle_core.actions.interpolate import sweep
-from muscle_core.actions.models import add_model_version
+from muscle_core.actions.evaluation.evaluate import evaluate
+from muscle_core.actions.library.models import add_model_version
+from muscle_core.actions.strategies.ensemble import ENSEMBLE_LABEL, evaluate_ensemble
+from muscle_core.actions.strategies.interpolate import sweep
 from muscle_core.store import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from muscle_core.actions.datasets import add_dataset_rows
-from muscle_core.actions.imports import import_predictions
+from muscle_core.actions.imports.outputs import import_predictions
+from muscle_core.actions.library.datasets import add_dataset_rows
 from muscle_core.interchange import ImportColumns
 from muscle_core.store import Workspace
 

@@ -9,9 +9,9 @@ import pytest
 from helpers import choice_rows
 from streamlit.testing.v1 import AppTest
 
-from muscle_core.actions.datasets import add_dataset_rows
-from muscle_core.actions.evaluate import evaluate
-from muscle_core.actions.imports import import_predictions
+from muscle_core.actions.evaluation.evaluate import evaluate
+from muscle_core.actions.imports.outputs import import_predictions
+from muscle_core.actions.library.datasets import add_dataset_rows
 from muscle_core.interchange import ImportColumns
 from muscle_core.jobs import list_jobs
 from muscle_core.store import Workspace
@@ -27,7 +27,7 @@ def _fresh_caches(monkeypatch: pytest.MonkeyPatch) -> None:
 
     st.cache_resource.clear()
     # No worker: what is queued stays queued, to be looked at.
-    monkeypatch.setattr("muscle_core.actions.background.ensure_worker", lambda workspace: None)
+    monkeypatch.setattr("muscle_core.actions.background.submit.ensure_worker", lambda workspace: None)
     monkeypatch.setattr("muscle_core.ui.worker.ensure_worker", lambda workspace: None)
 
 

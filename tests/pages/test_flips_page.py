@@ -11,9 +11,9 @@ from furnished import furnish
 from reports import add_update
 from streamlit.testing.v1 import AppTest
 
-from muscle_core.actions.compare import compare_versions
-from muscle_core.actions.history import history_of
-from muscle_core.actions.imports import import_predictions
+from muscle_core.actions.imports.outputs import import_predictions
+from muscle_core.actions.updates.compare import compare_versions
+from muscle_core.actions.updates.history import history_of
 from muscle_core.interchange import ImportColumns
 from muscle_core.store import Workspace
 from muscle_core.ui.flips import words
@@ -128,7 +128,7 @@ def test_slices_that_do_not_differ_are_said_to(furnished: Workspace) -> None:
 
 
 def test_a_slice_that_differs_comes_first(workspace: Workspace, tmp_path: Path) -> None:
-    from muscle_core.actions.datasets import add_dataset_rows
+    from muscle_core.actions.library.datasets import add_dataset_rows
 
     rows = [
         {"id": f"m{i}", "question": f"{i} and {i} ?", "gold": str(2 * i), "kind": "odd" if i % 2 else "even"}
@@ -192,7 +192,7 @@ def test_right_and_wrong_alone_have_no_scores(furnished: Workspace) -> None:
 
 def test_a_matrix_of_many_versions_is_shown_and_searched(workspace: Workspace, tmp_path: Path) -> None:
     """30 versions of 50 samples, imported one by one; version 0 is best."""
-    from muscle_core.actions.datasets import add_dataset_rows
+    from muscle_core.actions.library.datasets import add_dataset_rows
 
     rows = [{"id": f"m{i}", "question": f"{i} ?", "gold": str(i)} for i in range(50)]
     add_dataset_rows(workspace, "many", "math", {"test": [(row["id"], row) for row in rows]})

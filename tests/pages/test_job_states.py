@@ -11,12 +11,12 @@ from jobs_running import submit_training
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
-from muscle_core.actions.ablation import submit_ablation
-from muscle_core.actions.ablation_plan import AblationRequest
-from muscle_core.actions.evaluate import evaluate
-from muscle_core.actions.job_words import waiting, why_again
-from muscle_core.actions.models import add_model_version
-from muscle_core.actions.presets import compat_preset
+from muscle_core.actions.background.words import waiting, why_again
+from muscle_core.actions.evaluation.evaluate import evaluate
+from muscle_core.actions.library.models import add_model_version
+from muscle_core.actions.strategies.ablation import submit_ablation
+from muscle_core.actions.strategies.ablation_plan import AblationRequest
+from muscle_core.actions.training.presets import compat_preset
 from muscle_core.jobs import Slots, Work, finish, get_job, give_back, history, jobs_after, leases, queue, request_cancel
 from muscle_core.store import Job, Workspace
 

@@ -10,7 +10,7 @@ from helpers import choice_rows
 from logs import lm_eval_file, text_line
 from streamlit.testing.v1 import AppTest
 
-from muscle_core.actions.compare import compare_versions
+from muscle_core.actions.updates.compare import compare_versions
 from muscle_core.store import Workspace, get_dataset, get_version, list_datasets, list_runs, list_versions
 from muscle_core.ui.library.upload import safe_name
 

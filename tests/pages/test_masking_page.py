@@ -9,11 +9,11 @@ import pytest
 from helpers import FAST, save_random_adapter
 from streamlit.testing.v1 import AppTest
 
-from muscle_core.actions.compare import compare_versions
-from muscle_core.actions.evaluate import evaluate
-from muscle_core.actions.interpolate import sweep
-from muscle_core.actions.models import add_model_version
-from muscle_core.actions.train import train_compat
+from muscle_core.actions.evaluation.evaluate import evaluate
+from muscle_core.actions.library.models import add_model_version
+from muscle_core.actions.strategies.interpolate import sweep
+from muscle_core.actions.training.train import train_compat
+from muscle_core.actions.updates.compare import compare_versions
 from muscle_core.compat.config import CompatConfig
 from muscle_core.jobs import list_jobs
 from muscle_core.store import Workspace

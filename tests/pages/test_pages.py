@@ -8,8 +8,8 @@ import pytest
 from helpers import FAST
 from streamlit.testing.v1 import AppTest
 
-from muscle_core.actions.evaluate import evaluate
-from muscle_core.actions.train import train_compat, train_task
+from muscle_core.actions.evaluation.evaluate import evaluate
+from muscle_core.actions.training.train import train_compat, train_task
 from muscle_core.compat.config import CompatConfig, TaskConfig
 from muscle_core.store import Workspace, get_dataset, get_version
 
@@ -60,7 +60,7 @@ def test_a_small_workspace_is_shown_without_errors(page: str, small: Workspace) 
 
 
 def test_the_report_shows_the_figures_of_the_comparison(small: Workspace) -> None:
-    from muscle_core.actions.compare import compare_versions
+    from muscle_core.actions.updates.compare import compare_versions
 
     comparison = compare_versions(small, "task-old", "task-new", "choice")
     app = opened("update_report")
@@ -100,7 +100,7 @@ def test_training_refuses_what_cannot_work_with_a_message(small: Workspace, monk
 def test_a_double_click_queues_one_job(small: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     from muscle_core.jobs import list_jobs
 
-    monkeypatch.setattr("muscle_core.actions.background.ensure_worker", lambda workspace: None)
+    monkeypatch.setattr("muscle_core.actions.background.submit.ensure_worker", lambda workspace: None)
     monkeypatch.setattr("muscle_core.ui.worker.ensure_worker", lambda workspace: None)
     app = opened("training")
     for _ in range(2):
@@ -142,7 +142,7 @@ def test_a_full_evaluation_replaces_a_limited_one_in_the_table(filled: Workspace
 
 
 def test_the_update_report_can_be_taken_along_as_one_file(small: Workspace) -> None:
-    from muscle_core.actions.compare import compare_versions
+    from muscle_core.actions.updates.compare import compare_versions
     from muscle_core.ui import picks
     from muscle_core.ui.update_report import figures
 
@@ -158,10 +158,10 @@ def test_the_update_report_can_be_taken_along_as_one_file(small: Workspace) -> N
 
 
 def test_the_report_judges_the_update_against_a_declared_replica(small: Workspace, tmp_path: Path) -> None:
-    from muscle_core.actions.compare import predictions_of, require_run
-    from muscle_core.actions.imports import import_predictions
-    from muscle_core.actions.noise import judge_update
-    from muscle_core.actions.replicas import declare_replica
+    from muscle_core.actions.imports.outputs import import_predictions
+    from muscle_core.actions.updates.compare import predictions_of, require_run
+    from muscle_core.actions.updates.noise import judge_update
+    from muscle_core.actions.updates.replicas import declare_replica
     from muscle_core.interchange import ImportColumns
 
     def shown() -> str:

@@ -9,7 +9,7 @@ import pytest
 from furnished import furnish
 from streamlit.testing.v1 import AppTest
 
-from muscle_core.actions.reviews import assign, list_causes, list_reviews, save_review
+from muscle_core.actions.reviews.findings import assign, list_causes, list_reviews, save_review
 from muscle_core.store import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -220,7 +220,7 @@ def test_the_assign_panel_deals_and_refuses(full: Workspace) -> None:
 
 
 def test_the_library_names_causes_of_its_own_in_the_form(full: Workspace) -> None:
-    from muscle_core.actions.reviews import save_causes
+    from muscle_core.actions.reviews.findings import save_causes
 
     causes = list_causes(full)
     save_causes(full, [causes[0]._replace(name="*bold* cause"), *causes[1:8], causes[8]._replace(retired=True)])
@@ -233,8 +233,8 @@ def test_the_library_names_causes_of_its_own_in_the_form(full: Workspace) -> Non
 def test_a_continuous_task_offers_what_lost_score(workspace: Workspace, tmp_path: Path) -> None:
     import json
 
-    from muscle_core.actions.datasets import add_dataset_rows
-    from muscle_core.actions.imports import import_predictions
+    from muscle_core.actions.imports.outputs import import_predictions
+    from muscle_core.actions.library.datasets import add_dataset_rows
     from muscle_core.interchange import ImportColumns
 
     rows = [(str(n), {"id": f"t{n}", "instruction": f"say {n}", "output": f"{n}"}) for n in range(5)]

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from reports import add_answers, add_update, parsed
 from streamlit.testing.v1 import AppTest
 
-from muscle_core.actions.datasets import add_dataset_rows
-from muscle_core.actions.evaluate import evaluate
-from muscle_core.actions.models import add_model_version
-from muscle_core.actions.reviews import save_review
-from muscle_core.actions.token_view import keep_token_views
+from muscle_core.actions.evaluation.evaluate import evaluate
+from muscle_core.actions.library.datasets import add_dataset_rows
+from muscle_core.actions.library.models import add_model_version
+from muscle_core.actions.reviews.findings import save_review
+from muscle_core.actions.strategies.token_view import keep_token_views
 from muscle_core.compat.config import CompatConfig
 from muscle_core.interchange import ImportColumns
 from muscle_core.jobs import list_jobs, request_cancel
@@ -37,7 +37,7 @@ def _fresh_caches(monkeypatch: pytest.MonkeyPatch) -> None:
 
     streamlit.cache_resource.clear()
     streamlit.cache_data.clear()
-    for place in ("muscle_core.actions.background.ensure_worker", "muscle_core.ui.worker.ensure_worker"):
+    for place in ("muscle_core.actions.background.submit.ensure_worker", "muscle_core.ui.worker.ensure_worker"):
         monkeypatch.setattr(place, lambda workspace: None)
 
 
@@ -334,7 +334,7 @@ def test_a_double_click_queues_one_look_and_shows_how_far_it_is(tuned: Workspace
 
 
 def test_the_strip_says_what_each_token_follows_under_every_strategy(tuned: Workspace) -> None:
-    from muscle_core.actions.token_view import view_tokens
+    from muscle_core.actions.strategies.token_view import view_tokens
     from muscle_core.compat.config import STRATEGIES
 
     keep_token_views(tuned, "task-old", "task-new", "choice", ["c3"])
@@ -364,7 +364,7 @@ def test_a_picked_adapter_can_stand_for_the_student(tuned: Workspace) -> None:
 
 
 def test_masking_stacks_all_strategies_of_a_flip(tuned: Workspace) -> None:
-    from muscle_core.actions.compare import compare_versions
+    from muscle_core.actions.updates.compare import compare_versions
     from muscle_core.compat.config import STRATEGIES
 
     samples = compare_versions(tuned, "task-old", "task-new", "choice").samples

@@ -11,10 +11,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.samples.workspace import make_workspace
-from muscle_core.actions.compare import compare_versions
-from muscle_core.actions.datasets import add_dataset_rows
-from muscle_core.actions.explain import explained_samples
-from muscle_core.actions.imports import import_predictions
+from muscle_core.actions.imports.outputs import import_predictions
+from muscle_core.actions.library.datasets import add_dataset_rows
+from muscle_core.actions.updates.compare import compare_versions
+from muscle_core.actions.updates.explain import explained_samples
 from muscle_core.comparison.conditions import read_column
 from muscle_core.interchange import ImportColumns
 from muscle_core.store import Workspace, get_dataset, get_version, read_predictions, runs_of

@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.samples.workspace import make_workspace
-from muscle_core.actions.compare import compare_versions
+from muscle_core.actions.updates.compare import compare_versions
 from muscle_core.store import Workspace
 from muscle_core.ui.frame import PAGES
 
@@ -25,7 +25,7 @@ def _fresh_caches(monkeypatch: pytest.MonkeyPatch) -> None:
     import streamlit as st
 
     st.cache_resource.clear()
-    for module in ("actions.ablation", "actions.background", "ui.worker"):
+    for module in ("actions.strategies.ablation", "actions.background.submit", "ui.worker"):
         monkeypatch.setattr(f"muscle_core.{module}.ensure_worker", lambda workspace: None)
 
 

@@ -9,7 +9,7 @@ import pytest
 from demo_like import COMPAT, DATASET, NEW, OLD, make_demo_like, right_compat, right_new, right_old
 from streamlit.testing.v1 import AppTest
 
-from muscle_core.actions.compare import compare_trained, compare_versions
+from muscle_core.actions.updates.compare import compare_trained, compare_versions
 from muscle_core.jobs import list_jobs
 from muscle_core.store import Workspace
 from muscle_core.ui.tour import steps
@@ -23,7 +23,7 @@ def _fresh_caches(monkeypatch: pytest.MonkeyPatch) -> None:
     import streamlit as st
 
     st.cache_resource.clear()
-    monkeypatch.setattr("muscle_core.actions.background.ensure_worker", lambda workspace: None)
+    monkeypatch.setattr("muscle_core.actions.background.submit.ensure_worker", lambda workspace: None)
     monkeypatch.setattr("muscle_core.ui.worker.ensure_worker", lambda workspace: None)
 
 

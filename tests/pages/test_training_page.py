@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from helpers import FAST
 from streamlit.testing.v1 import AppTest
 
-from muscle_core.actions.evaluate import evaluate
-from muscle_core.actions.presets import compat_preset
-from muscle_core.actions.train import train_compat
+from muscle_core.actions.evaluation.evaluate import evaluate
+from muscle_core.actions.training.presets import compat_preset
+from muscle_core.actions.training.train import train_compat
 from muscle_core.cli.shared import options_of
 from muscle_core.compat.config import CompatConfig
 from muscle_core.jobs import list_jobs
@@ -100,7 +100,7 @@ def test_what_speaks_against_a_training_is_said_before(pair: Workspace, tiny_bas
     next(button for button in app.button if button.label == "Start training").click().run()
     assert not app.exception
     assert list_jobs(pair) == []
-    from muscle_core.actions.models import add_model_version
+    from muscle_core.actions.library.models import add_model_version
 
     add_model_version(pair, "foreign", str(tiny_bases["foreign"]), role="new")
     evaluate(pair, "foreign", "choice")

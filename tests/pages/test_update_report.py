@@ -9,8 +9,8 @@ import pytest
 from furnished import furnish
 from streamlit.testing.v1 import AppTest
 
-from muscle_core.actions.datasets import add_dataset_rows
-from muscle_core.actions.imports import import_predictions
+from muscle_core.actions.imports.outputs import import_predictions
+from muscle_core.actions.library.datasets import add_dataset_rows
 from muscle_core.comparison import compare
 from muscle_core.comparison.repair import repair_of
 from muscle_core.interchange import ImportColumns

@@ -15,7 +15,7 @@ import pytest
 from plotly.offline import get_plotlyjs
 from reports import MOMENT, WORDS, add_answers, add_update, parsed
 
-from muscle_core.actions.report import gather_report, report_html
+from muscle_core.actions.updates.report import gather_report, report_html
 from muscle_core.comparison import compare, verdict
 from muscle_core.errors import ConfigError
 from muscle_core.interchange import ImportColumns
@@ -134,7 +134,7 @@ def test_an_adapter_is_set_beside_the_new_version(workspace: Workspace, tmp_path
 
 
 def test_the_noise_floor_is_shown_run_by_run(workspace: Workspace, tmp_path: Path) -> None:
-    from muscle_core.actions.replicas import declare_replica
+    from muscle_core.actions.updates.replicas import declare_replica
 
     add_update(workspace, tmp_path, "choice")
     answers = [{"id": f"s{n}", "answer": WORDS[(n + (n % 5 == 0) + (n == 7)) % 4]} for n in range(120)]

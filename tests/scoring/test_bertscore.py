@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from muscle_core.actions.compare import compare_versions, predictions_of
-from muscle_core.actions.datasets import add_dataset_rows
-from muscle_core.actions.evaluate import EvaluationOptions, evaluate
+from muscle_core.actions.evaluation.evaluate import EvaluationOptions, evaluate
+from muscle_core.actions.library.datasets import add_dataset_rows
+from muscle_core.actions.updates.compare import compare_versions, predictions_of
 from muscle_core.errors import ConfigError, ModelError
 from muscle_core.scoring.bertscore import BertScorer
 

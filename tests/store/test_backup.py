@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from furnished import TRAINING, add_job, furnish, tree, write
 
-from muscle_core.actions.compare import compare_versions
+from muscle_core.actions.updates.compare import compare_versions
 from muscle_core.errors import StoreError
 from muscle_core.jobs import Slots, leases, queue
 from muscle_core.store import Job, ModelVersion, Workspace, backup, get_version
@@ -200,7 +200,7 @@ def test_a_backup_is_restored_into_postgresql(
 
 
 def test_a_backup_made_while_rows_and_files_are_written_is_whole(full: Workspace, tmp_path: Path) -> None:
-    from muscle_core.actions.datasets import add_dataset_rows
+    from muscle_core.actions.library.datasets import add_dataset_rows
 
     stop = threading.Event()
     failures: list[BaseException] = []

@@ -14,7 +14,7 @@ from furnished import add_job, age, furnish, tree, write
 from helpers import choice_rows
 
 from muscle_core import cli
-from muscle_core.actions.models import add_model_version
+from muscle_core.actions.library.models import add_model_version
 from muscle_core.errors import StoreError
 from muscle_core.store import Job, ModelVersion, Workspace, get_version, list_versions
 from muscle_core.store.database import DatabaseRefused

@@ -12,7 +12,7 @@ def loaded_once(root: Path) -> Path:
     Args:
         root: a folder that the processes share.
     """
-    from muscle_core.actions.demo import load_demo
+    from muscle_core.actions.library.demo import load_demo
     from muscle_core.store import Workspace
 
     home = root / "demo-workspace"

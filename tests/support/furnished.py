@@ -9,8 +9,8 @@ from pathlib import Path
 
 from helpers import choice_rows
 
-from muscle_core.actions.datasets import add_dataset_rows
-from muscle_core.actions.imports import import_predictions
+from muscle_core.actions.imports.outputs import import_predictions
+from muscle_core.actions.library.datasets import add_dataset_rows
 from muscle_core.compat.config import CompatConfig
 from muscle_core.interchange import ImportColumns
 from muscle_core.scoring.prediction import Answer

@@ -15,6 +15,8 @@ from typing import Any
 
 import psutil
 
+from muscle_core.jobs.launcher import CHILD_MODULE
+
 FAST = {"batch_size": 4, "warmup_steps": 0, "lora_rank": 2, "lora_alpha": 4, "checkpoint_every": 10}
 ROOT = Path(__file__).resolve().parents[2]
 _SLOW = "MUSCLE_TEST_STEP_SECONDS"
@@ -22,10 +24,10 @@ _SLOW = "MUSCLE_TEST_STEP_SECONDS"
 
 def prepare(workspace: Any, monkeypatch: Any) -> Any:
     """Task adapters on both bases; submissions start no worker."""
-    from muscle_core.actions.train import train_task
+    from muscle_core.actions.training.train import train_task
     from muscle_core.compat.config import TaskConfig
 
-    monkeypatch.setattr("muscle_core.actions.background.ensure_worker", lambda workspace: None)
+    monkeypatch.setattr("muscle_core.actions.background.submit.ensure_worker", lambda workspace: None)
     for role in ("old", "new"):
         train_task(workspace, f"task-{role}", role, "choice", TaskConfig(steps=2, **FAST), role=role)
     return workspace
@@ -33,7 +35,7 @@ def prepare(workspace: Any, monkeypatch: Any) -> Any:
 
 def submit_training(workspace: Any, steps: int, **options: Any) -> str:
     """Queue a training and its evaluation; returns the id of the training."""
-    from muscle_core.actions.background import submit_compat
+    from muscle_core.actions.background.submit import submit_compat
     from muscle_core.compat.config import CompatConfig
 
     config = CompatConfig(**{"steps": steps, **FAST, **options})
@@ -116,7 +118,7 @@ def _slowing(home: Path) -> str:
     (folder / "sitecustomize.py").write_text(
         "import os, sys, time\n"
         f"seconds = float(os.environ.get({_SLOW!r}, '0'))\n"
-        "if seconds and 'muscle_core.actions.run_job' in ' '.join(sys.orig_argv):\n"
+        f"if seconds and {CHILD_MODULE!r} in ' '.join(sys.orig_argv):\n"
         "    from muscle_core.jobs.child import JobProcess\n"
         "    write = JobProcess.write\n"
         "    def slowly(self, stage, *arguments, **facts):\n"
@@ -150,7 +152,7 @@ def job_processes(home: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if "muscle_core.actions.run_job" in process.cmdline() and process.environ().get("MUSCLE_HOME") == str(home):
+            if CHILD_MODULE in process.cmdline() and process.environ().get("MUSCLE_HOME") == str(home):
                 found.append(process)
         except psutil.Error:
             continue

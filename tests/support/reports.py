@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
-from muscle_core.actions.datasets import add_dataset_rows
-from muscle_core.actions.imports import import_predictions
+from muscle_core.actions.imports.outputs import import_predictions
+from muscle_core.actions.library.datasets import add_dataset_rows
 from muscle_core.interchange import ImportColumns
 from muscle_core.store import Workspace
 

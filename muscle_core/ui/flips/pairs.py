@@ -9,7 +9,13 @@ from typing import Literal
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.evaluated_pairs import EvaluatedPair, Place, evaluated_pairs, evaluated_places, matching_pairs
+from muscle_core.actions.updates.evaluated_pairs import (
+    EvaluatedPair,
+    Place,
+    evaluated_pairs,
+    evaluated_places,
+    matching_pairs,
+)
 from muscle_core.comparison.pair_map import Measure, PairFigure, PairMap
 from muscle_core.figures import Cell, cell_map
 from muscle_core.figures.text import percent, range_text, version_label

@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 import pyarrow as pa
 import streamlit as st
 
-from muscle_core.actions.compare import require_run
+from muscle_core.actions.updates.compare import require_run
 from muscle_core.comparison import History, history
 from muscle_core.comparison.pair_map import PairMap, pair_map
 from muscle_core.store import Dataset, EvaluationRun, ModelVersion, Workspace, read_prediction_table

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.evaluated_pairs import evaluated_places
+from muscle_core.actions.updates.evaluated_pairs import evaluated_places
 from muscle_core.comparison import History
 from muscle_core.comparison.history import FLIP_FLOP, STATES, STILL_BROKEN
 from muscle_core.figures import flow_chart

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.datasets import DatasetPreview, add_dataset_rows, guess_task_kind, preview_dataset
-from muscle_core.actions.models import add_model_version
+from muscle_core.actions.library.datasets import DatasetPreview, add_dataset_rows, guess_task_kind, preview_dataset
+from muscle_core.actions.library.models import add_model_version
 from muscle_core.datasets import read_rows
 from muscle_core.datasets.read import Row
 from muscle_core.errors import MuscleError

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.background import submit_evaluation
-from muscle_core.actions.first_steps import next_step
+from muscle_core.actions.background.submit import submit_evaluation
+from muscle_core.actions.library.first_steps import next_step
 from muscle_core.store import (
     Dataset,
     EvaluationRun,

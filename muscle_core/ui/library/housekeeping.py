@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.deletion import Deletion, delete, plan_deletion
+from muscle_core.actions.upkeep.deletion import Deletion, delete, plan_deletion
 from muscle_core.jobs import FINAL, list_jobs
 from muscle_core.store import (
     Workspace,

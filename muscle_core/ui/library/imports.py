@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.imports import ImportPreview, ImportResult, import_log, preview_import
-from muscle_core.actions.models import check_parent, set_parent
+from muscle_core.actions.imports.outputs import ImportPreview, ImportResult, import_log, preview_import
+from muscle_core.actions.library.models import check_parent, set_parent
 from muscle_core.errors import MuscleError
 from muscle_core.interchange.detect import AUTO
 from muscle_core.interchange.guess import guess_columns

@@ -7,10 +7,16 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.ablation import submit_ablation
-from muscle_core.actions.ablation_plan import Ablation, AblationRequest, Cell, estimated_seconds, plan_ablation
-from muscle_core.actions.background import VALIDATION_SPLIT
-from muscle_core.actions.presets import fitted_preset, preset_of
+from muscle_core.actions.background.submit import VALIDATION_SPLIT
+from muscle_core.actions.strategies.ablation import submit_ablation
+from muscle_core.actions.strategies.ablation_plan import (
+    Ablation,
+    AblationRequest,
+    Cell,
+    estimated_seconds,
+    plan_ablation,
+)
+from muscle_core.actions.training.presets import fitted_preset, preset_of
 from muscle_core.compat.config import STRATEGIES
 from muscle_core.errors import MuscleError
 from muscle_core.jobs import request_cancel

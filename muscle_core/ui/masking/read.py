@@ -9,16 +9,16 @@ from typing import NamedTuple
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.choose import choose
-from muscle_core.actions.compare import (
+from muscle_core.actions.strategies.choose import choose
+from muscle_core.actions.strategies.over_seeds import compare_over_seeds, old_shares
+from muscle_core.actions.strategies.references import Front, fronts
+from muscle_core.actions.updates.compare import (
     EvaluatedEnsemble,
     TrainedVariant,
     VersionPair,
     compare_trained,
     require_run,
 )
-from muscle_core.actions.over_seeds import compare_over_seeds, old_shares
-from muscle_core.actions.references import Front, fronts
 from muscle_core.comparison.choice import Choice
 from muscle_core.comparison.pareto import Measures, measures_of
 from muscle_core.store import Workspace

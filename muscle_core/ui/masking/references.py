@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from muscle_core.actions.compare import TrainedVariant, VersionPair
-from muscle_core.actions.references import (
+from muscle_core.actions.strategies.references import (
     ENSEMBLE_KIND,
     MIX,
     USUAL_SHARES,
@@ -18,6 +17,7 @@ from muscle_core.actions.references import (
     submit_mixes,
     under_way,
 )
+from muscle_core.actions.updates.compare import TrainedVariant, VersionPair
 from muscle_core.errors import MuscleError
 from muscle_core.jobs import Submission
 from muscle_core.store import ModelVersion, Workspace

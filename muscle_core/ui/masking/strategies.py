@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.background import submit_evaluation
-from muscle_core.actions.compare import EvaluatedEnsemble, TrainedVariant, VersionPair
-from muscle_core.actions.over_seeds import group_by_options
+from muscle_core.actions.background.submit import submit_evaluation
+from muscle_core.actions.strategies.over_seeds import group_by_options
+from muscle_core.actions.updates.compare import EvaluatedEnsemble, TrainedVariant, VersionPair
 from muscle_core.comparison.choice import Choice
 from muscle_core.comparison.pareto import Measures, pareto
 from muscle_core.comparison.table_text import compact_strategies, readable_over_seeds, readable_variants

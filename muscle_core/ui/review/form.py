@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from muscle_core.actions.review_causes import Cause, list_causes
-from muscle_core.actions.review_records import (
+from muscle_core.actions.reviews.causes import Cause, list_causes
+from muscle_core.actions.reviews.records import (
     REGRESSION,
     SEVERITIES,
     VERDICTS,

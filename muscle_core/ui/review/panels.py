@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.review_causes import Cause, list_causes, save_causes
-from muscle_core.actions.review_queue import QUEUES, assign
-from muscle_core.actions.reviews import LABELS, agreement_of, allow_list, export_reviews, summary_of
+from muscle_core.actions.reviews.causes import Cause, list_causes, save_causes
+from muscle_core.actions.reviews.findings import LABELS, agreement_of, allow_list, export_reviews, summary_of
+from muscle_core.actions.reviews.queue import QUEUES, assign
 from muscle_core.comparison.view import page_count, page_of
 from muscle_core.metrics import Rate
 from muscle_core.ui import data

@@ -8,9 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.compare import VersionPair, require_run
-from muscle_core.actions.explain import margin_unit
-from muscle_core.actions.review_queue import (
+from muscle_core.actions.reviews.queue import (
     LOSS,
     QUEUES,
     STATES,
@@ -22,7 +20,9 @@ from muscle_core.actions.review_queue import (
     progress_of,
     queue_samples,
 )
-from muscle_core.actions.review_records import PairAnswers, check_reviewer, list_reviews
+from muscle_core.actions.reviews.records import PairAnswers, check_reviewer, list_reviews
+from muscle_core.actions.updates.compare import VersionPair, require_run
+from muscle_core.actions.updates.explain import margin_unit
 from muscle_core.comparison import Comparison
 from muscle_core.comparison.causes import find_causes
 from muscle_core.store import Workspace

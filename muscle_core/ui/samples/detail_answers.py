@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.compare import require_run
+from muscle_core.actions.updates.compare import require_run
 from muscle_core.store import EvaluationRun, ModelVersion, Workspace
 from muscle_core.tasks import Sample
 from muscle_core.tasks.math import normalise_number, number_place

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.explain import margin_unit
+from muscle_core.actions.updates.explain import margin_unit
 from muscle_core.figures import choice_bars
 from muscle_core.tasks import Sample
 from muscle_core.ui.chart import chart

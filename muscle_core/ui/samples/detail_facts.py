@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.compare import VersionPair
-from muscle_core.actions.review_records import reviews_of_sample
+from muscle_core.actions.reviews.records import reviews_of_sample
+from muscle_core.actions.updates.compare import VersionPair
 from muscle_core.store import Workspace
 from muscle_core.tasks import Sample, render_prompt
 from muscle_core.ui import data

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
-from muscle_core.actions.compare import latest_run
-from muscle_core.actions.sample_columns import ComparedSamples
+from muscle_core.actions.updates.compare import latest_run
+from muscle_core.actions.updates.sample_columns import ComparedSamples
 from muscle_core.comparison.sample_filter import QUADRANTS, SampleFilter, in_quadrant, read_range, read_slices
 from muscle_core.errors import StoreError
 from muscle_core.store import EvaluationRun, Workspace, get_version

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.sample_columns import ComparedSamples
+from muscle_core.actions.updates.sample_columns import ComparedSamples
 from muscle_core.comparison.sample_filter import DATASET_ORDER, SampleFilter, orders_of
 from muscle_core.comparison.view import ViewOfSamples, neighbours, page_count
 from muscle_core.metrics.quadrants import QuadrantCounts

@@ -9,7 +9,7 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from muscle_core.actions.background import submit_demo
+from muscle_core.actions.background.submit import submit_demo
 from muscle_core.errors import MuscleError
 from muscle_core.store import Workspace
 from muscle_core.ui.frame import PAGES, errors_shown, go, plain

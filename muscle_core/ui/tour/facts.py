@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from muscle_core.actions.compare import TrainedVariant, compare_trained, latest_run, trained_variants
-from muscle_core.actions.gate import run_gate
+from muscle_core.actions.updates.compare import TrainedVariant, compare_trained, latest_run, trained_variants
+from muscle_core.actions.updates.gate import run_gate
 from muscle_core.comparison import Comparison
 from muscle_core.comparison.gate import Thresholds
 from muscle_core.demo.recipe import TASKS, VERSIONS, compat_name, dataset_name, version_name

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from muscle_core.actions.commands import CompatRequest, compat_command, compat_recipe
-from muscle_core.actions.preflight import NOTE, OK, Check
+from muscle_core.actions.training.commands import CompatRequest, compat_command, compat_recipe
+from muscle_core.actions.training.preflight import NOTE, OK, Check
 from muscle_core.errors import ConfigError
 from muscle_core.store import Workspace
 from muscle_core.ui.frame import errors_shown, plain, wrapping_columns

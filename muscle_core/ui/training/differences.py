@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.differences import (
+from muscle_core.actions.training.differences import (
     Outcome,
     compare_settings,
     difference,

@@ -6,10 +6,10 @@ import json
 
 import streamlit as st
 
-from muscle_core.actions.commands import CompatRequest
-from muscle_core.actions.differences import known_trainings
-from muscle_core.actions.estimate import Part, estimate
-from muscle_core.actions.preflight import Preflight, preflight
+from muscle_core.actions.training.commands import CompatRequest
+from muscle_core.actions.training.differences import known_trainings
+from muscle_core.actions.training.estimate import Part, estimate
+from muscle_core.actions.training.preflight import Preflight, preflight
 from muscle_core.compat.config import CompatConfig
 from muscle_core.errors import MuscleError
 from muscle_core.jobs import list_jobs

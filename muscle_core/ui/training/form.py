@@ -6,10 +6,10 @@ import json
 
 import streamlit as st
 
-from muscle_core.actions.background import VALIDATION_SPLIT, submit_compat
-from muscle_core.actions.commands import CompatRequest
-from muscle_core.actions.estimate import Part
-from muscle_core.actions.presets import fitted_preset, preset_of
+from muscle_core.actions.background.submit import VALIDATION_SPLIT, submit_compat
+from muscle_core.actions.training.commands import CompatRequest
+from muscle_core.actions.training.estimate import Part
+from muscle_core.actions.training.presets import fitted_preset, preset_of
 from muscle_core.compat.config import INITIALISATIONS, SCHEDULES, STRATEGIES, CompatConfig
 from muscle_core.errors import MuscleError
 from muscle_core.store import Dataset, Workspace

@@ -8,8 +8,8 @@ from contextlib import suppress
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.background import resume_job
-from muscle_core.actions.job_words import tries, waiting
+from muscle_core.actions.background.submit import resume_job
+from muscle_core.actions.background.words import tries, waiting
 from muscle_core.errors import JobError
 from muscle_core.jobs import ACTIVE, RESUMABLE, get_job, jobs_after, list_jobs, request_cancel
 from muscle_core.store import Job, Workspace

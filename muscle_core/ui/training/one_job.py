@@ -11,9 +11,9 @@ from typing import Any, Literal
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.job_words import event_words, waiting, why_again
-from muscle_core.actions.step_records import read_metrics
-from muscle_core.actions.time_left import Point, recent_points, recent_tokens_per_second, time_left
+from muscle_core.actions.background.time_left import Point, recent_points, recent_tokens_per_second, time_left
+from muscle_core.actions.background.words import event_words, waiting, why_again
+from muscle_core.actions.training.step_records import read_metrics
 from muscle_core.figures import training_curves
 from muscle_core.jobs import ACTIVE, RESUMABLE, history, log_tail
 from muscle_core.store import LOG, Job, Workspace, job_file

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from muscle_core.actions import estimate as basis
-from muscle_core.actions.estimate import Part
-from muscle_core.actions.preflight import NOTE, OK, Check
-from muscle_core.actions.time_left import TimeLeft
+from muscle_core.actions.background.time_left import TimeLeft
+from muscle_core.actions.training import estimate as basis
+from muscle_core.actions.training.estimate import Part
+from muscle_core.actions.training.preflight import NOTE, OK, Check
 from muscle_core.compat.config import CompatConfig
 from muscle_core.store.disk import size_text
 from muscle_core.ui.numbers import duration

@@ -276,7 +276,7 @@ def next_steps() -> None:
 
 def report_page(workspace: Workspace, chosen: Picks) -> str:
     """The report of the chosen update as one HTML page."""
-    from muscle_core.actions.report import report_html
+    from muscle_core.actions.updates.report import report_html
 
     return report_html(workspace, chosen.old.name, chosen.new.name, chosen.dataset.name, split=chosen.split)
 

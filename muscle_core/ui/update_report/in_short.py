@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.compare import TrainedVariant, trained_variants
-from muscle_core.actions.explain import property_name
+from muscle_core.actions.updates.compare import TrainedVariant, trained_variants
+from muscle_core.actions.updates.explain import property_name
 from muscle_core.comparison import Comparison
 from muscle_core.comparison.verdict import SIGNIFICANCE_LEVEL, p_text
 from muscle_core.errors import MuscleError

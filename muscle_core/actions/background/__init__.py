@@ -1,0 +1,1 @@
+"""Background work: submit it, run it, and put it into words."""

@@ -1,0 +1,1 @@
+"""Ask model versions, judge their answers and keep both as evaluation runs."""

@@ -1,0 +1,1 @@
+"""Manual error review: queues, causes, verdicts, and what follows from them."""

@@ -1,0 +1,1 @@
+"""Train task and compatibility adapters, and say beforehand what that takes."""

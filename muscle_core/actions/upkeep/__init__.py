@@ -1,0 +1,1 @@
+"""Keep a workspace in order: delete, clean up, share, look for faults."""
