@@ -12,7 +12,7 @@ from muscle_core.metrics.quadrants import Quadrant, QuadrantCounts
 
 # Column (new right, new wrong) and bottom edge (old wrong below, old right above) of each cell.
 _PLACES = {Quadrant.Q1: (0, 1), Quadrant.Q4: (1, 1), Quadrant.Q2: (0, 0), Quadrant.Q3: (1, 0)}
-_FILLS = {
+QUADRANT_FILLS = {
     Quadrant.Q1: palette.tint(palette.GREY, 0.35),
     Quadrant.Q2: palette.tint(palette.BETTER, 0.6),
     Quadrant.Q3: palette.tint(palette.YELLOW, 0.55),
@@ -51,7 +51,7 @@ def quadrant_matrix(comparison: Comparison) -> go.Figure:
             constraintext="none",
             textfont={"size": 14},
             marker={
-                "color": [_FILLS[quadrant] for quadrant in order],
+                "color": [QUADRANT_FILLS[quadrant] for quadrant in order],
                 "line": {"color": palette.LINE, "width": 1},
             },
             unselected={"marker": {"opacity": 0.5}},

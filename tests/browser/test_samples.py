@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from serving import served, settled, violations
 
 from benchmarks.samples.workspace import make_workspace
+from muscle_core.ui.row_choice import LINES_HEIGHT
 
 pytestmark = pytest.mark.browser
 PAIR = "dataset=choice&old=old&new=new&compat=compat"
@@ -46,10 +47,15 @@ def opened(page: Any, address: str) -> None:
 
 def tick(page: Any, row: int) -> None:
     """Tick a row: the canvas has no elements, so click where its check box is drawn."""
+    click_in_row(page, row, 17)
+
+
+def click_in_row(page: Any, row: int, x: int) -> None:
+    """Click into a row of the table, so many pixels from its left edge."""
     table = page.get_by_test_id("stDataFrame").first
     table.scroll_into_view_if_needed()
     box = table.bounding_box()
-    page.mouse.click(box["x"] + 17, box["y"] + 52 + 35 * row)
+    page.mouse.click(box["x"] + x, box["y"] + 35 + LINES_HEIGHT * (row + 0.5))
 
 
 def test_a_cold_link_with_every_filter_opens_exactly_that(home: Path, page: Any, tmp_path: Path) -> None:
@@ -127,6 +133,27 @@ def test_the_ticked_sample_stays_the_same_under_another_filter(url: str, page: A
     expect(page.get_by_role("textbox", name="Sample id")).to_have_value(ticked)
     tick(page, 0)
     expect(page).not_to_have_url(re.compile(ticked))
+
+
+def test_a_click_on_any_cell_opens_its_row(url: str, page: Any) -> None:
+    def is_open(other_than: str) -> str:
+        expect(page).not_to_have_url(re.compile(f"sample={other_than}"))
+        expect(page).to_have_url(re.compile(r"sample=sample-\d+"))
+        settled(page)
+        identity = re.search(r"sample=(sample-\d+)", page.url).group(1)
+        expect(page.get_by_role("textbox", name="Sample id")).to_have_value(identity)
+        return identity
+
+    opened(page, f"{url}/samples?{PAIR}&quadrant=Q4")
+    click_in_row(page, 1, 250)
+    second = is_open("none")
+    expect(page.get_by_text(re.compile(r"^2 of [\d,]+ shown above"))).to_be_visible()
+    click_in_row(page, 3, 90)
+    fourth = is_open(second)
+    page.get_by_role("button", name="Previous sample").click()
+    third = is_open(fourth)
+    click_in_row(page, 1, 250)
+    assert is_open(third) == second
 
 
 def test_changes_of_the_view_send_little(url: str, page: Any) -> None:

@@ -69,11 +69,11 @@ def test_the_whole_story(demo_url: str, page: Any, chrome: Any, tmp_path: Path) 
     settled(page)
     expect(page).to_have_url(re.compile("quadrant=Q4"))
 
-    # Tick the first row: the canvas has no elements, so click where its check box is drawn.
+    # Click the input in the first row: the canvas has no elements, so click where it is drawn.
     table = page.get_by_test_id("stDataFrame").first
     table.scroll_into_view_if_needed()
     box = table.bounding_box()
-    page.mouse.click(box["x"] + 17, box["y"] + 52)
+    page.mouse.click(box["x"] + 260, box["y"] + 60)
     expect(page.get_by_text("negative flip: right before, wrong now")).to_be_visible(timeout=30_000)
     expect(page.get_by_text("Choices with log-likelihood").first).to_be_visible()
     expect(page).to_have_url(re.compile("sample=choice-test-"))

@@ -19,6 +19,7 @@ from muscle_core.ui.flips.link import to_samples
 from muscle_core.ui.frame import plain, wrapping_columns
 from muscle_core.ui.numbers import percent, with_interval
 from muscle_core.ui.picks import Picks
+from muscle_core.ui.row_choice import MODE, chosen_row
 from muscle_core.ui.slices import slices_of
 from muscle_core.ui.url import linked_control, publish, restore
 
@@ -136,16 +137,16 @@ def _table(table: pd.DataFrame, keys: list[str]) -> None:
     )
 
     def picked() -> None:
-        rows = st.session_state["flips_slice_table"].selection.rows
-        if rows and rows[0] < len(keys):
-            _open(keys[rows[0]], word == "nfr")
+        row = chosen_row(st.session_state["flips_slice_table"].selection, len(keys))
+        if row is not None:
+            _open(keys[row], word == "nfr")
 
     st.dataframe(
         shown.rename(columns=words.SLICE_COLUMNS),
         key="flips_slice_table",
         hide_index=True,
         on_select=picked,
-        selection_mode="single-row",
+        selection_mode=MODE,
         alt=words.SLICE_TABLE_ALT,
     )
     st.caption(words.SLICE_PICK)

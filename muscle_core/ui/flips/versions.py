@@ -20,6 +20,7 @@ from muscle_core.ui.flips.theme import dark_theme
 from muscle_core.ui.frame import plain, wrapping_columns
 from muscle_core.ui.numbers import percent, with_interval
 from muscle_core.ui.picks import Picks
+from muscle_core.ui.row_choice import MODE, chosen_row
 from muscle_core.ui.url import linked_control, publish, restore
 
 _MOST_VERSIONS = 12
@@ -182,8 +183,8 @@ def _intervals(table: pd.DataFrame) -> list[str]:
 
 def _picked_table(shown: pd.DataFrame, *, key: str, alt: str, on_pick: Callable[[int], None]) -> None:
     def picked() -> None:
-        rows = st.session_state[key].selection.rows
-        if rows and rows[0] < len(shown):
-            on_pick(rows[0])
+        row = chosen_row(st.session_state[key].selection, len(shown))
+        if row is not None:
+            on_pick(row)
 
-    st.dataframe(shown, hide_index=True, key=key, alt=alt, on_select=picked, selection_mode="single-row")
+    st.dataframe(shown, hide_index=True, key=key, alt=alt, on_select=picked, selection_mode=MODE)

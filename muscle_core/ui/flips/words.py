@@ -128,7 +128,7 @@ CORRECTION = (
 )
 SLICES_ALT = "The worst slices: rate of each with its 95 % interval, beside the rate of all other samples"
 SLICE_TABLE_ALT = "One row a slice with its samples, its rate with interval, the rate of the rest, and the corrected p"
-SLICE_PICK = "Tick a row to read the negative flips of its slice."
+SLICE_PICK = "Click a row to read the negative flips of its slice."
 NO_SLICE = "No slice holds enough samples to be tested. Lower the smallest slice, or add fields to the dataset."
 LEFT_OUT = "Not in a slice"
 SLICE_COLUMNS = {
@@ -189,10 +189,10 @@ HISTORY = "What became of the samples"
 HISTORY_ALT = "One row a kind of history with its rule, its samples, its share and the interval"
 PATTERNS = "Patterns"
 PATTERNS_ALT = "One row a sequence of right and wrong over the versions with its samples, its share and the interval"
-PATTERN_PICK = "R is right, W is wrong, – is not judged, in the order of the versions. Tick a row to read its samples."
+PATTERN_PICK = "R is right, W is wrong, – is not judged, in the order of the versions. Click a row to read its samples."
 STREAMS = "The numbers of the flow"
 STREAMS_ALT = "One row a band of the flow: both versions, right or wrong in each, and the number of samples"
-STREAM_PICK = "Tick a row to read the samples of a band."
+STREAM_PICK = "Click a row to read the samples of a band."
 CATEGORY_COLUMNS = {
     "category": "history",
     "rule": "rule",

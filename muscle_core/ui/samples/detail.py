@@ -107,7 +107,7 @@ def _navigation(view: ViewOfSamples, identity: str) -> None:
         Move(words.NEXT, "sample_next", ":material/arrow_forward:", "J", around.after),
     )
     move_buttons(row, moves, SAMPLE_KEY)
-    row.caption(words.place(around.position, around.total))
+    row.caption(words.place(identity, around.position, around.total))
 
 
 def _around(view: ViewOfSamples, identity: str) -> list[str]:

@@ -6,8 +6,8 @@ from datetime import datetime
 
 SAMPLE = "Sample"
 SAMPLE_ID = "Sample id"
-SAMPLE_ID_HINT = "tick a row above, or type an id"
-CHOOSE = "Tick a row of the table to read its sample here."
+SAMPLE_ID_HINT = "click a row above, or type an id"
+CHOOSE = "Click a row of the table to read its sample here."
 PREVIOUS, NEXT = "Previous sample", "Next sample"
 COPY_LINK = "Link to this sample"
 COPY_LINK_HELP = "Opens exactly this sample under this comparison, on this workspace."
@@ -90,8 +90,10 @@ def not_answered(identity: str) -> str:
     return f"No sample {identity} was answered by both versions."
 
 
-def place(position: int | None, total: int) -> str:
-    """Where the sample stands in the view above."""
+def place(identity: str, position: int | None, total: int) -> str:
+    """Where the sample stands in the view above; nothing where none is open."""
+    if not identity:
+        return ""
     if position is None:
         return f"not among the {total:,} samples shown above"
     return f"{position:,} of {total:,} shown above"

@@ -14,11 +14,13 @@ import streamlit as st
 from muscle_core.actions.updates.sample_columns import ComparedSamples
 from muscle_core.comparison.sample_filter import DATASET_ORDER, SampleFilter, orders_of
 from muscle_core.comparison.view import ViewOfSamples, neighbours, page_count
-from muscle_core.metrics.quadrants import QuadrantCounts
+from muscle_core.figures.quadrant_matrix import QUADRANT_FILLS
+from muscle_core.metrics.quadrants import Quadrant, QuadrantCounts
 from muscle_core.store import Workspace
 from muscle_core.ui import data
 from muscle_core.ui.frame import plain, wrapping_columns
 from muscle_core.ui.picks import Picks
+from muscle_core.ui.row_choice import LINES_HEIGHT, MODE, chosen_row, fitting
 from muscle_core.ui.samples import filters, words
 from muscle_core.ui.samples.link import FILTERS
 from muscle_core.ui.url import forget, publish, restore
@@ -100,7 +102,8 @@ def _pages(view: ViewOfSamples, on: SampleFilter, order: str, rows: int) -> int:
 def _table(chosen: Picks, samples: ComparedSamples, view: ViewOfSamples, page: int, size: int, state: str) -> None:
     start = (page - 1) * size
     numbers = np.arange(start, min(start + size, len(view))) if view.rows is None else view.rows[start : start + size]
-    shown = _readable(samples.page(numbers))
+    widths = _widths(chosen.dataset.task_kind)
+    shown = _readable(samples.page(numbers), widths)
     ids = list(shown["sample_id"])
     sample = st.session_state[SAMPLE_KEY]
     # A selection is a position. Filters, order and page are part of the key, so that it does not survive them; and a
@@ -109,32 +112,49 @@ def _table(chosen: Picks, samples: ComparedSamples, view: ViewOfSamples, page: i
     times = st.session_state.setdefault(_TIMES, 0)
     key = f"samples_table_{hash(facts)}_{times}"
     drawn = st.session_state.get(key)
-    ticked = None if drawn is None else next((ids[row] for row in drawn.selection.rows if row < len(ids)), None)
-    if drawn is not None and ticked != (sample if sample in ids else None):
+    open_row = ids.index(sample) if sample in ids else None
+    row = None if drawn is None else chosen_row(drawn.selection, len(ids), open_row)
+    if drawn is not None and row != open_row:
         st.session_state[_TIMES] = times + 1
         key = f"samples_table_{hash(facts)}_{times + 1}"
 
     def remember() -> None:
-        rows = st.session_state[key].selection.rows
-        st.session_state[SAMPLE_KEY] = ids[rows[0]] if rows and rows[0] < len(ids) else ""
+        row = chosen_row(st.session_state[key].selection, len(ids), open_row)
+        st.session_state[SAMPLE_KEY] = "" if row is None else ids[row]
 
     st.dataframe(
         shown,
         key=key,
         on_select=remember,
-        selection_mode="single-row",
-        selection_default={"selection": {"rows": [ids.index(sample)]}} if sample in ids else None,
+        selection_mode=MODE,
+        selection_default=None if open_row is None else {"selection": {"rows": [open_row]}},
         hide_index=True,
         height="content",
+        row_height=LINES_HEIGHT,
         alt=words.TABLE_ALT,
-        column_config=_column_config(chosen.dataset.task_kind, list(shown.columns)),
+        column_config=_column_config(widths, list(shown.columns)),
     )
     compat = None if chosen.compat is None else plain(chosen.compat.name)
     st.caption(words.below(plain(chosen.old.name), plain(chosen.new.name), compat))
 
 
-def _readable(page: pd.DataFrame) -> pd.DataFrame:
-    """The columns as they are shown, with texts cut short; what no row of the page has is left out."""
+def _widths(task_kind: str) -> dict[str, int]:
+    """Pixels of each column of text; of a window of 900 they leave room for short answers beside the input."""
+    answer = 200 if task_kind in ("summarization", "instruction") else 90
+    return {
+        "sample_id": 130,
+        "right": 105,
+        "cause": 110,
+        "input": 250,
+        "gold": answer,
+        "old_answer": answer,
+        "new_answer": answer,
+        "compat_answer": answer,
+    }
+
+
+def _readable(page: pd.DataFrame, widths: dict[str, int]) -> pd.DataFrame:
+    """The columns as they are shown, with texts cut to their cells; what no row of the page has is left out."""
     if "compat_right" in page:
         rights = page[["old_right", "new_right", "compat_right"]].astype(object)
         rights = rights.where(rights.notna(), None)
@@ -150,30 +170,25 @@ def _readable(page: pd.DataFrame) -> pd.DataFrame:
             shown = shown.drop(columns=column)
     for column in ("input", "gold", "old_answer", "new_answer", "compat_answer"):
         if column in shown:
-            shown[column] = shown[column].str.slice(0, data.PREVIEW_CHARACTERS)
-    return shown.fillna(dict.fromkeys(("quadrant", "cause", "input", "gold"), ""))
+            shown[column] = fitting(shown[column], widths[column])
+    if "quadrant" in shown:
+        shown["quadrant"] = [[words.CELLS[name]] if isinstance(name, str) else [] for name in shown["quadrant"]]
+    return shown.fillna(dict.fromkeys(("cause", "input", "gold"), ""))
 
 
-def _column_config(task_kind: str, columns: list[str]) -> dict[str, Any]:
-    long_answers = task_kind == "summarization"
-    answer = 220 if long_answers else 110
-    widths = {
-        "sample_id": 130,
-        "quadrant": 75,
-        "right": 150,
-        "cause": 130,
-        "input": 300 if long_answers else 420,
-        "gold": answer,
-        "old_answer": answer,
-        "new_answer": answer,
-        "compat_answer": answer,
-    }
+def _column_config(widths: dict[str, int], columns: list[str]) -> dict[str, Any]:
     config: dict[str, Any] = {
         name: st.column_config.TextColumn(
             words.COLUMNS[name], width=width, help=words.CAUSE_COLUMN_HELP if name == "cause" else None
         )
         for name, width in widths.items()
     }
+    config["quadrant"] = st.column_config.MultiselectColumn(
+        words.COLUMNS["quadrant"],
+        width=118,
+        options=list(words.CELLS.values()),
+        color=[QUADRANT_FILLS[Quadrant[name]] for name in words.CELLS],
+    )
     config["new_margin"] = st.column_config.NumberColumn(
         words.COLUMNS["new_margin"], format="%.2f", help=words.MARGIN_HELP
     )

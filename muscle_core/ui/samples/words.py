@@ -44,6 +44,8 @@ NOTHING = "No sample matches all filters. Remove one of them, or clear all."
 TABLE_ALT = "Samples that pass the filters, with the gold answer and the answers of the versions"
 NO_LIMIT = "no limit"
 
+# A quadrant in a cell of the table: short, and never a colour alone.
+CELLS = {"Q1": "Q1 both right", "Q2": "Q2 fixed", "Q3": "Q3 both wrong", "Q4": "Q4 broke"}
 COLUMNS = {
     "sample_id": "Sample",
     "quadrant": "Quadrant",
@@ -122,7 +124,7 @@ def delta(score: str) -> str:
 def below(old: str, new: str, compat: str | None) -> str:
     """What the columns stand for, and what to do next."""
     third = f" · Compat: {compat}" if compat else ""
-    return f"Old: {old} · New: {new}{third}. Tick a row to read the sample below."
+    return f"Old: {old} · New: {new}{third}. Click a row to read the sample below."
 
 
 def rule(text: str) -> str:

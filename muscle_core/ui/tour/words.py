@@ -64,7 +64,7 @@ def which_inputs(broken: int, question: str, gold: str, old: str, new: str) -> s
     """Step 2."""
     return (
         f"The table lists the **{broken:,} broken inputs**: right before, wrong now. One is open below it: asked "
-        f"“{question}”, the old version said **{old}**, the new one **{new}**; right is **{gold}**. Tick another row "
+        f"“{question}”, the old version said **{old}**, the new one **{new}**; right is **{gold}**. Click another row "
         "to read it."
     )
 

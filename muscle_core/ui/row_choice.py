@@ -1,0 +1,47 @@
+"""Tables of which a row is chosen by ticking it or by clicking any of its cells, with texts that fit their rows."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import pandas as pd
+
+MODE: Final[list[Literal["single-row", "single-cell"]]] = ["single-row", "single-cell"]
+LINES_HEIGHT = 66  # pixels of a row; above 64 the browser breaks texts into lines, and three fit
+_LINES = 3
+_PADDING, _CHARACTER = 16, 6.9  # pixels at both sides of a cell, and of a character of usual text on average
+
+
+def chosen_row(selection: Any, rows: int, before: int | None = None) -> int | None:
+    """Return the position of the row that was chosen last.
+
+    A click on a cell leaves the tick of another row where it is: of the two, the one that was not open yet is meant.
+
+    Args:
+        selection: the selection of a `st.dataframe` that was drawn with `selection_mode=MODE`.
+        rows: how many rows the table has now; a selection of an earlier, longer table counts as none.
+        before: position of the row that was chosen until now.
+    """
+    positions = [*selection.rows, *(row for row, _ in selection.cells)]
+    there = [position for position in positions if position < rows]
+    return next((position for position in there if position != before), there[0] if there else None)
+
+
+def fitting(texts: pd.Series, width: int) -> pd.Series:
+    """Cut texts to what a cell of `width` pixels shows in a row of LINES_HEIGHT, at a space where there is one near.
+
+    White space of any kind becomes one space; missing values stay.
+    """
+    room = int(_LINES * (width - _PADDING) / _CHARACTER)
+
+    def cut(text: Any) -> Any:
+        if not isinstance(text, str):
+            return text
+        text = " ".join(text.split())
+        if len(text) <= room:
+            return text
+        head = text[: room - 1]
+        space = head.rfind(" ")
+        return f"{head[:space] if space > room // 2 else head}…"
+
+    return texts.map(cut)
