@@ -16,11 +16,11 @@ import pandas as pd
 
 from muscle_core.comparison.comparison import Comparison, compare
 from muscle_core.comparison.gate_samples import check_samples
-from muscle_core.comparison.verdict import exact_percent
 from muscle_core.errors import ConfigError, raise_all
 from muscle_core.metrics.continuous import score_change
 from muscle_core.metrics.paired_change import accuracy_change, samples_to_exclude
 from muscle_core.metrics.rates import Rate, finite, rate
+from muscle_core.metrics.text import percent
 
 RULES = ("point", "upper")
 # Fewer score differences than this are no ground for a bootstrap interval, and 0 of 5 losses would give width 0.
@@ -283,9 +283,9 @@ def _nfr_check(nfr: Rate, thresholds: Thresholds) -> Check:
         needed = math.ceil(z * z * limit * (1 - limit) / (limit - nfr.value) ** 2)
     counts = f"{nfr.numerator:,} of {nfr.denominator:,}"
     reason = _reason(
-        f"negative flip rate {exact_percent(nfr.value)} ({counts})",
-        f"at most {exact_percent(limit)}",
-        f"{_level(thresholds)} interval {exact_percent(nfr.low)} to {exact_percent(nfr.high)}",
+        f"negative flip rate {percent(nfr.value, 2)} ({counts})",
+        f"at most {percent(limit, 2)}",
+        f"{_level(thresholds)} interval {percent(nfr.low, 2)} to {percent(nfr.high, 2)}",
         outcome,
         needed,
     )

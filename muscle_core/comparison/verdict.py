@@ -9,10 +9,8 @@ from muscle_core.comparison.noise import FloorDifference, NoiseFloor, above_floo
 from muscle_core.errors import ConfigError, DataError
 from muscle_core.metrics.continuous import ScoreChange
 from muscle_core.metrics.quadrants import QuadrantCounts
-from muscle_core.metrics.rates import Rate
+from muscle_core.metrics.text import SIGNIFICANCE_LEVEL, p_text, percent, percent_range, share
 
-# The conventional 5 % level: above it the sentence says that the samples cannot tell.
-SIGNIFICANCE_LEVEL = 0.05
 # An NFR that lies above the noise floor by less than this is taken for noise: 1 point.
 MARGIN = 0.01
 # The bootstrap limits of a mean score are too narrow below this.
@@ -95,7 +93,7 @@ def judge(
         raise ConfigError(f"the margin that counts as noise must lie between 0 and 1, for example 0.01; it is {margin}")
     if comparison.counts is None and comparison.score is None:
         raise DataError("there is neither a right or wrong nor a score to judge this update by")
-    flips = _what_failed(comparison)
+    flips = _what_failed(comparison, digits=1 if noise is None else 2)  # noise is small: it takes two decimals
     if same_version or (noise is not None and noise.same_version):
         return _judgement(NO_UPDATE, _between_runs(comparison), None, margin)
     difference = None if noise is None else above_floor(comparison, noise)
@@ -127,19 +125,20 @@ def floor_text(noise: NoiseFloor) -> str:
     if noise.score is not None:
         figure = f"{noise.rate:.4f} of {noise.score} (95 % interval {noise.low:.4f}–{noise.high:.4f}; n = {noise.n:,}"
     else:
-        figure = f"{exact_percent(noise.rate)} ({noise.flips:,.1f} of {noise.n:,} on average; 95 % interval "
-        figure += exact_range(noise.low, noise.high)
+        figure = f"{percent(noise.rate, 2)} ({noise.flips:,.1f} of {noise.n:,} on average; 95 % interval "
+        figure += percent_range(noise.low, noise.high, 2)
     borrowed = ", borrowed from another version, whose noise need not be the same" if noise.borrowed else ""
     return f"the noise floor is {figure}; {basis}{borrowed})"
 
 
-def _what_failed(comparison: Comparison) -> str:
+def _what_failed(comparison: Comparison, digits: int = 2) -> str:
     if comparison.counts is not None:
         nfr = comparison.nfr
         assert nfr is not None
         return (
-            f"{exact_percent(nfr.value)} of the inputs ({share(nfr)}; 95 % interval {exact_range(nfr.low, nfr.high)}) "
-            f"worked with {comparison.old_name} and fail with {comparison.new_name}"
+            f"{percent(nfr.value, digits)} of the inputs ({share(nfr)}; 95 % interval "
+            f"{percent_range(nfr.low, nfr.high, digits)}) worked with {comparison.old_name} and "
+            f"fail with {comparison.new_name}"
         )
     assert comparison.score is not None
     lost = comparison.continuous[comparison.score].regression
@@ -157,7 +156,7 @@ def _between_runs(comparison: Comparison) -> list[str]:
     assert nfr is not None
     assert p is not None
     reasons = [
-        f"{exact_percent(nfr.value)} ({share(nfr)}; 95 % interval {exact_range(nfr.low, nfr.high)}) flip between two "
+        f"{percent(nfr.value, 2)} ({share(nfr)}; 95 % interval {percent_range(nfr.low, nfr.high, 2)}) flip between two "
         f"runs of the same version, {pair}"
     ]
     if p < SIGNIFICANCE_LEVEL:
@@ -271,37 +270,3 @@ def _score_sentence(comparison: Comparison, score: str, change: ScoreChange) -> 
         f"{moved}, {losses}: mean gain {change.gain.value:.4f}, "
         f"mean regression {change.regression.value:.4f}."
     )
-
-
-def exact_percent(value: float) -> str:
-    """Return a share as a percentage with two decimals, for the small rates of noise."""
-    return f"{value * 100:.2f} %"
-
-
-def exact_range(low: float, high: float) -> str:
-    """Return the limits of a share as one percentage range with two decimals."""
-    return f"{low * 100:.2f}–{high * 100:.2f} %"
-
-
-def percent(value: float) -> str:
-    """Return a share as a percentage with one decimal."""
-    return f"{value * 100:.1f} %"
-
-
-def percent_range(low: float, high: float) -> str:
-    """Return the limits of a share as one percentage range."""
-    return f"{low * 100:.1f}–{high * 100:.1f} %"
-
-
-def share(rate: Rate) -> str:
-    """Return the counts behind a rate."""
-    return f"{rate.numerator:,} of {rate.denominator:,}"
-
-
-def p_text(p: float) -> str:
-    """Return a p-value for a sentence: never as 0, and never rounded across the 5 % level."""
-    if p < 0.001:
-        return "p < 0.001"
-    if abs(p - SIGNIFICANCE_LEVEL) < 0.0005:
-        return f"p = {p:.4f}"
-    return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"

@@ -8,7 +8,8 @@ import plotly.graph_objects as go
 
 from muscle_core.errors import DataError
 from muscle_core.figures import palette
-from muscle_core.figures.text import percent, version_label
+from muscle_core.figures.text import version_label
+from muscle_core.metrics.text import percent
 
 _HEIGHT = 420
 _MOST_POINTS = 400

@@ -7,7 +7,8 @@ import plotly.graph_objects as go
 
 from muscle_core.errors import DataError
 from muscle_core.figures import palette
-from muscle_core.figures.text import percent, range_text, safe
+from muscle_core.figures.text import safe
+from muscle_core.metrics.text import percent, percent_range
 
 
 def cause_bars(table: pd.DataFrame) -> go.Figure:
@@ -28,7 +29,7 @@ def cause_bars(table: pd.DataFrame) -> go.Figure:
             y=[safe(row["cause"], longest=40) for row in rows],
             orientation="h",
             hovertext=[
-                f"<b>{safe(row['cause'])}</b><br>95 % interval {range_text(row['low'], row['high'])}<br>"
+                f"<b>{safe(row['cause'])}</b><br>95 % interval {percent_range(row['low'], row['high'])}<br>"
                 f"{wrapped(str(row['rule']))}"
                 for row in rows
             ],

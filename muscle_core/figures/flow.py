@@ -11,7 +11,8 @@ import plotly.graph_objects as go
 from muscle_core.comparison.history import STATES
 from muscle_core.errors import DataError
 from muscle_core.figures import palette
-from muscle_core.figures.text import percent, safe, version_label, wrapped
+from muscle_core.figures.text import safe, version_label, wrapped
+from muscle_core.metrics.text import percent
 
 _NODE_WIDTH = 0.07
 _GAP = 0.06  # between the nodes of a version, as a share of all samples

@@ -7,8 +7,9 @@ import plotly.graph_objects as go
 from muscle_core.comparison.comparison import Comparison
 from muscle_core.errors import DataError
 from muscle_core.figures import palette
-from muscle_core.figures.text import percent, version_label
+from muscle_core.figures.text import version_label
 from muscle_core.metrics.quadrants import Quadrant, QuadrantCounts
+from muscle_core.metrics.text import percent
 
 # Column (new right, new wrong) and bottom edge (old wrong below, old right above) of each cell.
 _PLACES = {Quadrant.Q1: (0, 1), Quadrant.Q4: (1, 1), Quadrant.Q2: (0, 0), Quadrant.Q3: (1, 0)}

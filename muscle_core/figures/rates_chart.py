@@ -7,8 +7,9 @@ import plotly.graph_objects as go
 from muscle_core.comparison.comparison import Comparison
 from muscle_core.errors import DataError
 from muscle_core.figures import palette
-from muscle_core.figures.text import range_text, rate_text, version_label
+from muscle_core.figures.text import version_label
 from muscle_core.metrics.rates import Rate
+from muscle_core.metrics.text import percent_range, rate_text
 
 
 def rates_chart(comparison: Comparison) -> go.Figure:
@@ -34,7 +35,7 @@ def rates_chart(comparison: Comparison) -> go.Figure:
                 y=[label],
                 mode="markers+text",
                 text=[rate_text(rate)],
-                customdata=[[key, range_text(rate.low, rate.high)]],
+                customdata=[[key, percent_range(rate.low, rate.high)]],
                 textposition=_side(rate.value, widest),
                 cliponaxis=False,
                 error_x={

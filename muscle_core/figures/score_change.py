@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from muscle_core.comparison.comparison import Comparison
 from muscle_core.errors import ConfigError
 from muscle_core.figures import palette
-from muscle_core.figures.text import SCORE_NAMES, percent, safe
+from muscle_core.figures.text import SCORE_NAMES, safe
+from muscle_core.metrics.text import percent
 
 BINS_EACH_SIDE = 20
 

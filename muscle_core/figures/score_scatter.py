@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from muscle_core.errors import ConfigError, DataError
 from muscle_core.figures import palette
-from muscle_core.figures.text import percent, safe
+from muscle_core.figures.text import safe
 from muscle_core.metrics.continuous import as_scores
 from muscle_core.metrics.quadrants import check_same_length
+from muscle_core.metrics.text import percent
 
 MOST_POINTS = 5_000
 

@@ -10,9 +10,8 @@ import plotly.graph_objects as go
 
 from muscle_core.errors import DataError
 from muscle_core.figures import palette
-from muscle_core.figures.text import percent, range_text, safe
-
-LEVEL = 0.05
+from muscle_core.figures.text import safe
+from muscle_core.metrics.text import SIGNIFICANCE_LEVEL, p_text, percent, percent_range
 
 
 def slice_chart(table: pd.DataFrame, keys: Sequence[Sequence[str] | None]) -> go.Figure:
@@ -38,7 +37,7 @@ def slice_chart(table: pd.DataFrame, keys: Sequence[Sequence[str] | None]) -> go
         (True, "slice that differs (corrected p below 0.05)", "diamond"),
         (False, "slice that may not differ", "diamond-open"),
     ):
-        chosen = [place for place in places if (rows[place]["p_adjusted"] < LEVEL) == differs]
+        chosen = [place for place in places if (rows[place]["p_adjusted"] < SIGNIFICANCE_LEVEL) == differs]
         if not chosen:
             continue
         part = [rows[place] for place in chosen]
@@ -89,7 +88,10 @@ def slice_chart(table: pd.DataFrame, keys: Sequence[Sequence[str] | None]) -> go
     )
     figure.update_yaxes(
         tickvals=places,
-        ticktext=[f"{safe(row['slice'], longest=48)}<br>{_count(row, word)}, {_p(row['p_adjusted'])}" for row in rows],
+        ticktext=[
+            f"{safe(row['slice'], longest=48)}<br>{_count(row, word)}, {safe(p_text(row['p_adjusted']))}"
+            for row in rows
+        ],
         range=[len(rows) - 0.5, -0.5],
         zeroline=False,
     )
@@ -103,19 +105,15 @@ def _count(row: dict, word: str) -> str:
     return f"{row['negative_flips']:,} of {row['n']:,}" if word == "nfr" else f"{row['n']:,} samples"
 
 
-def _p(value: float) -> str:
-    return "p &lt; 0.001" if value < 0.001 else f"p = {value:.3f}"
-
-
 def _hover(row: dict, word: str) -> str:
     if word == "nfr":
         return (
             f"<b>{safe(row['slice'], longest=80)}</b><br>{row['negative_flips']:,} of {row['n']:,} broken "
-            f"({percent(row['nfr'])}), 95 % interval {range_text(row['nfr_low'], row['nfr_high'])}<br>"
-            f"all other samples {percent(row['rest_nfr'])}; corrected {_p(row['p_adjusted'])}"
+            f"({percent(row['nfr'])}), 95 % interval {percent_range(row['nfr_low'], row['nfr_high'])}<br>"
+            f"all other samples {percent(row['rest_nfr'])}; corrected {safe(p_text(row['p_adjusted']))}"
         )
     return (
         f"<b>{safe(row['slice'], longest=80)}</b><br>mean loss {row['regression']:.4f} of {row['n']:,} samples, "
         f"95 % interval {row['regression_low']:.4f} to {row['regression_high']:.4f}<br>"
-        f"all other samples {row['rest_regression']:.4f}; corrected {_p(row['p_adjusted'])}"
+        f"all other samples {row['rest_regression']:.4f}; corrected {safe(p_text(row['p_adjusted']))}"
     )

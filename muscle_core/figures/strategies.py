@@ -11,7 +11,8 @@ import plotly.graph_objects as go
 from muscle_core.comparison.pareto import measures_of
 from muscle_core.errors import DataError
 from muscle_core.figures import palette
-from muscle_core.figures.text import SCORE_NAMES, percent, safe, version_label
+from muscle_core.figures.text import SCORE_NAMES, safe, version_label
+from muscle_core.metrics.text import percent
 
 _SYMBOLS = ("square", "diamond", "cross", "triangle-up", "triangle-down", "pentagon", "hexagram", "x")
 _PLAIN_SYMBOL = "star"

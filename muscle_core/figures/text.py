@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
-from muscle_core.metrics.rates import Rate
-
 # "$" starts a formula where MathJax is loaded.
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;", "\n": " ", "\r": " ", "\t": " "}
 _TABLE = str.maketrans(_ESCAPES)
@@ -31,23 +27,6 @@ def safe(text: object, longest: int | None = None) -> str:
     if longest is not None and len(plain) > longest:
         plain = plain[: longest - 1] + "…"
     return plain.translate(_TABLE)
-
-
-def percent(value: float) -> str:
-    """Return a share as a percentage with one decimal, or a dash if it is not defined."""
-    return f"{value * 100:.1f} %" if math.isfinite(value) else "–"
-
-
-def rate_text(rate: Rate) -> str:
-    """Return a rate with its counts: "9.4 % (94 of 1,000)"."""
-    return f"{percent(rate.value)} ({rate.numerator:,} of {rate.denominator:,})"
-
-
-def range_text(low: float, high: float) -> str:
-    """Return the limits of a share: "7.7–11.4 %"."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return "–"
-    return f"{low * 100:.1f}–{high * 100:.1f} %"
 
 
 def version_label(name: str) -> str:

@@ -13,8 +13,9 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from muscle_core.comparison.verdict import SIGNIFICANCE_LEVEL, floor_text, verdict
+from muscle_core.comparison.verdict import floor_text, verdict
 from muscle_core.errors import ConfigError
+from muscle_core.metrics.text import SIGNIFICANCE_LEVEL
 from muscle_core.report import charts, tables
 from muscle_core.report.data import ReportData, Slices
 from muscle_core.report.examples import LONGEST_ANSWER, LONGEST_INPUT, examples_of

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from muscle_core.comparison.verdict import percent, percent_range, share
 from muscle_core.metrics.rates import Rate
+from muscle_core.metrics.text import percent, percent_range, share
 from muscle_core.report.data import ReviewerPair, Reviews
 from muscle_core.report.tables import DASH, Cell, Table
 from muscle_core.report.text import one_line

@@ -10,9 +10,9 @@ import pandas as pd
 from muscle_core.comparison.comparison import Comparison
 from muscle_core.comparison.noise import NoiseFloor
 from muscle_core.comparison.table_text import is_known
-from muscle_core.comparison.verdict import exact_percent, exact_range, p_text, percent, percent_range, share
 from muscle_core.metrics.continuous import ScoreChange
 from muscle_core.metrics.rates import Interval, Rate, rate
+from muscle_core.metrics.text import p_text, percent, percent_range, share
 from muscle_core.report.text import one_line, score_name
 
 DASH = "–"
@@ -226,7 +226,7 @@ def _origin(row: _Row) -> str:
     if row.get("initialisation"):
         facts.append(f"from the {row['initialisation']} adapter" if row["initialisation"] in ("old", "new") else "")
     if is_known(row.get("old_share")):
-        facts.append(f"{row['old_share'] * 100:.1f} % of tokens follow old")
+        facts.append(f"{percent(row['old_share'])} of tokens follow old")
     return one_line(", ".join(fact for fact in facts if fact))
 
 
@@ -290,8 +290,8 @@ def noise_table(noise: NoiseFloor, most: int) -> Table:
     rows = []
     for pair in noise.by_pair[:most]:
         if isinstance(pair.rate, Rate):
-            figures = (Cell(share(pair.rate)), Cell(exact_percent(pair.rate.value)))
-            interval = exact_range(pair.rate.low, pair.rate.high)
+            figures = (Cell(share(pair.rate)), Cell(percent(pair.rate.value, 2)))
+            interval = percent_range(pair.rate.low, pair.rate.high, 2)
         else:
             figures = (Cell(f"{noise.n:,}"), Cell(f"{pair.rate.value:.4f}"))
             interval = f"{pair.rate.low:.4f}–{pair.rate.high:.4f}"

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 from muscle_core.figures.text import SCORE_NAMES as SCORE_NAMES
-from muscle_core.figures.text import range_text, rate_text
 from muscle_core.metrics import Rate
+from muscle_core.metrics.text import percent as percent
+from muscle_core.metrics.text import percent_range, rate_text
 from muscle_core.ui import words
 from muscle_core.ui.frame import plain
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    """A share as a percentage, or a dash where it is not defined."""
-    return "–" if value is None or not math.isfinite(value) else f"{value * 100:.{digits}f} %"
 
 
 def counts(rate: Rate) -> str:
@@ -25,7 +19,7 @@ def counts(rate: Rate) -> str:
 
 def with_interval(rate: Rate) -> str:
     """A rate with counts and interval, as a sentence holds it: "9.4 % (94 of 1,000; 95 % interval 7.7–11.4 %)"."""
-    return plain(f"{rate_text(rate)[:-1]}; 95 % interval {range_text(rate.low, rate.high)})")
+    return plain(f"{rate_text(rate)[:-1]}; 95 % interval {percent_range(rate.low, rate.high)})")
 
 
 def points(difference: float) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 MODE: Final[list[Literal["single-row", "single-cell"]]] = ["single-row", "single-cell"]
 LINES_HEIGHT = 66  # pixels of a row; above 64 the browser breaks texts into lines, and three fit
 _LINES = 3
-_PADDING, _CHARACTER = 16, 6.9  # pixels at both sides of a cell, and of a character of usual text on average
+_PADDING, _CHARACTER = 16, 7.5  # pixels at both sides of a cell, and of a character of usual text on average
 
 
 def chosen_row(selection: Any, rows: int, before: int | None = None) -> int | None:

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from muscle_core.comparison import compare, verdict
-from muscle_core.comparison.verdict import p_text
+from muscle_core.metrics.text import p_text
 
 
 def compared(q1, q2, q3, q4, ids=None):

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from muscle_core.actions.updates.compare import compare_trained, compare_versions
 from muscle_core.jobs import list_jobs
+from muscle_core.metrics.text import p_text
 from muscle_core.store import Workspace
 from muscle_core.ui.tour import steps
 
@@ -89,7 +90,7 @@ def test_its_figures_are_those_of_the_comparison(demo: Workspace) -> None:
     assert f"{len(BROKEN)} inputs that the old version got right are wrong now" in text
     assert f"{comparison.nfr.value * 100:.1f} % (95 % interval {comparison.nfr.low * 100:.1f}" in text
     assert ("chance alone can explain" in text) == (comparison.mcnemar_p >= 0.05)
-    assert f"p = {comparison.mcnemar_p:.2g}" in text
+    assert p_text(comparison.mcnemar_p) in text
 
     repaired = [n for n in BROKEN if right_compat(n)]
     anew = [n for n in range(60) if right_old(n) and right_new(n) and not right_compat(n)]

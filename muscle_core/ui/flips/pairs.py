@@ -18,7 +18,8 @@ from muscle_core.actions.updates.evaluated_pairs import (
 )
 from muscle_core.comparison.pair_map import Measure, PairFigure, PairMap
 from muscle_core.figures import Cell, cell_map
-from muscle_core.figures.text import percent, range_text, version_label
+from muscle_core.figures.text import version_label
+from muscle_core.metrics.text import percent, percent_range
 from muscle_core.store import Workspace
 from muscle_core.ui.chart import chart
 from muscle_core.ui.flips import reads, words
@@ -275,7 +276,7 @@ def _sentence(figure: PairFigure, measure: Measure) -> str:
 def _range(figure: PairFigure, measure: Measure) -> str:
     if measure == "accuracy_change":
         return f"{figure.low * 100:+.1f} to {figure.high * 100:+.1f}"
-    return range_text(figure.low, figure.high)
+    return percent_range(figure.low, figure.high)
 
 
 def _open(dataset: str, split: str, old: str, new: str, measure: str) -> None:

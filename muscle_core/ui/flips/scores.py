@@ -10,8 +10,9 @@ import streamlit as st
 
 from muscle_core.comparison import Comparison
 from muscle_core.figures import drawn_points, score_change_histogram, score_scatter
-from muscle_core.figures.text import SCORE_NAMES, percent
+from muscle_core.figures.text import SCORE_NAMES
 from muscle_core.metrics import Rate, rate
+from muscle_core.metrics.text import percent
 from muscle_core.store import Workspace
 from muscle_core.ui import data
 from muscle_core.ui.chart import chart

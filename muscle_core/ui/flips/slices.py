@@ -9,8 +9,8 @@ import streamlit as st
 
 from muscle_core.comparison.slices import left_out
 from muscle_core.figures import slice_chart
-from muscle_core.figures.slices import LEVEL
 from muscle_core.metrics import Rate
+from muscle_core.metrics.text import SIGNIFICANCE_LEVEL, p_text
 from muscle_core.store import Workspace
 from muscle_core.ui import data
 from muscle_core.ui.chart import chart
@@ -56,10 +56,6 @@ def show(home: Workspace, chosen: Picks) -> None:
             st.markdown("\n".join(f"- {plain(sentence)}" for sentence in omitted))
 
 
-def _p_text(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
 def slice_link(conditions: Sequence[tuple[str, str]]) -> str:
     """The slice as the Samples page reads it from its URL; see `muscle_core.ui.samples.link`."""
     return "&".join(f"{column}={value}" for column, value in conditions)
@@ -89,7 +85,7 @@ def _options(n: int) -> tuple[int, int, bool]:
 
 def _chart(table: pd.DataFrame, keys: list[str]) -> None:
     top = table.head(_MOST_IN_CHART)
-    differ, tested = int((table["p_adjusted"] < LEVEL).sum()), f"{table.attrs['tested']:,}"
+    differ, tested = int((table["p_adjusted"] < SIGNIFICANCE_LEVEL).sum()), f"{table.attrs['tested']:,}"
     first = table.iloc[0]
     name = plain(str(first["slice"]))
     if "nfr" in table:
@@ -131,8 +127,8 @@ def _table(table: pd.DataFrame, keys: list[str]) -> None:
                 f"{number(value)} of {count:,}"
                 for value, count in zip(table[f"rest_{word}"], table["rest_n"], strict=True)
             ],
-            "p_adjusted": table["p_adjusted"].map(_p_text),
-            "verdict": [words.DIFFERS if p < LEVEL else words.MAY_NOT_DIFFER for p in table["p_adjusted"]],
+            "p_adjusted": table["p_adjusted"].map(p_text),
+            "verdict": [words.DIFFERS if p < SIGNIFICANCE_LEVEL else words.MAY_NOT_DIFFER for p in table["p_adjusted"]],
         }
     )
 

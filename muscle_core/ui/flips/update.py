@@ -8,8 +8,8 @@ import streamlit as st
 from muscle_core.comparison import Comparison
 from muscle_core.comparison.causes import cause_table
 from muscle_core.figures import cause_bars, flow_chart, rates_chart
-from muscle_core.figures.text import rate_text
 from muscle_core.metrics import rate
+from muscle_core.metrics.text import rate_text
 from muscle_core.store import Workspace
 from muscle_core.ui import data
 from muscle_core.ui.chart import chart

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from muscle_core.actions.updates.compare import TrainedVariant, compare_trained, latest_run, trained_variants
+from muscle_core.actions.updates.explain import property_name
 from muscle_core.actions.updates.gate import run_gate
 from muscle_core.comparison import Comparison
 from muscle_core.comparison.gate import Thresholds
@@ -33,6 +34,7 @@ class Pair(NamedTuple):
 class WorstSlice(NamedTuple):
     """The slice with the smallest adjusted p-value below 0.05."""
 
+    column: str
     label: str
     flips: int
     n: int
@@ -162,7 +164,8 @@ def _worst_slice(workspace: Workspace, pair: Pair) -> WorstSlice | None:
     if row is None or not row["p_adjusted"] < _SIGNIFICANT:
         return None
     return WorstSlice(
-        str(row["slice"]),
+        str(row["column"]),
+        f"{property_name(row['column'])}: {row['value']}",
         int(row["negative_flips"]),
         int(row["n"]),
         float(row["rest_nfr"]),

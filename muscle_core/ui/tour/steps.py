@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from muscle_core.metrics.text import p_text
 from muscle_core.store import list_training_runs
 from muscle_core.store.workspace import Workspace
 from muscle_core.ui.frame import plain
@@ -77,7 +78,7 @@ def _first(workspace: Workspace, facts: Facts) -> list[str]:
             percent(one.accuracy_old.value),
             one.n,
             points(one.accuracy_new.value - one.accuracy_old.value),
-            "–" if p is None else f"{p:.2g}",
+            "–" if p is None else p_text(p),
             by_chance=p is None or p >= _SIGNIFICANT,
             broken=one.nfr.numerator,
             nfr=percent(one.nfr.value),
@@ -99,10 +100,8 @@ def _third(workspace: Workspace, facts: Facts) -> list[str]:
     if worst is not None:
         share, rest = percent(worst.flips / worst.n), percent(worst.rest)
         label = plain(worst.label)
-        said.append(
-            words.worst_slice(label, worst.flips, worst.n, share, rest, f"{worst.p_adjusted:.1g}", worst.tested)
-        )
-        if worst.label.startswith("old_margin"):
+        said.append(words.worst_slice(label, worst.flips, worst.n, share, rest, p_text(worst.p_adjusted), worst.tested))
+        if worst.column == "old_margin":
             said[-1] += f" {words.OLD_MARGIN}"
     return said
 

@@ -48,9 +48,9 @@ def better_on_average(
 ) -> str:
     """Step 1."""
     doubt = (
-        f"chance alone can explain such a difference, exact McNemar p = {p}"
+        f"chance alone can explain such a difference, exact McNemar {p}"
         if by_chance
-        else f"more than chance explains, exact McNemar p = {p}"
+        else f"more than chance explains, exact McNemar {p}"
     )
     return (
         f"The new version answers **{new}** of {n:,} questions right, the old one **{old}** ({change}; "
@@ -81,7 +81,7 @@ def why(causes: tuple[tuple[str, int], ...], broken: int) -> str:
 def worst_slice(label: str, flips: int, n: int, share: str, rest: str, p: str, tested: int) -> str:
     """Step 3, second part."""
     return (
-        f"Most broke where {label}: {flips:,} of {n:,} (**{share}**), against {rest} of all others (p = {p}, "
+        f"Most broke in one part, {label}: {flips:,} of {n:,} (**{share}**), against {rest} of all others ({p}, "
         f"corrected for {tested:,} slices)."
     )
 

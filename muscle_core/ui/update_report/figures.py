@@ -8,9 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from muscle_core.comparison import Comparison, Judgement, NoiseFloor
-from muscle_core.comparison.verdict import NO_FLOOR, NO_UPDATE, REGRESSION, TOO_FEW, WITHIN_NOISE, exact_range
+from muscle_core.comparison.verdict import NO_FLOOR, NO_UPDATE, REGRESSION, TOO_FEW, WITHIN_NOISE
 from muscle_core.figures import quadrant_matrix, rates_chart, score_change_histogram
 from muscle_core.interchange.exports import csv_text
+from muscle_core.metrics.text import percent_range
 from muscle_core.store import Workspace
 from muscle_core.ui.chart import chart
 from muscle_core.ui.frame import go, plain, wrapping_columns
@@ -81,7 +82,7 @@ def _noise_rows(noise: NoiseFloor) -> pd.DataFrame:
             words.SECOND_RUN: one.second,
             words.RIGHT_THEN_WRONG: f"{round(one.rate.value * noise.n):,} of {noise.n:,}",
             words.SHARE: percent(one.rate.value, 2),
-            words.INTERVAL: exact_range(one.rate.low, one.rate.high),
+            words.INTERVAL: percent_range(one.rate.low, one.rate.high, 2),
         }
         for one in noise.by_pair
     )

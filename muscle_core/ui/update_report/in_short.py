@@ -8,9 +8,9 @@ import streamlit as st
 from muscle_core.actions.updates.compare import TrainedVariant, trained_variants
 from muscle_core.actions.updates.explain import property_name
 from muscle_core.comparison import Comparison
-from muscle_core.comparison.verdict import SIGNIFICANCE_LEVEL, p_text
 from muscle_core.errors import MuscleError
 from muscle_core.metrics import Rate
+from muscle_core.metrics.text import SIGNIFICANCE_LEVEL, p_text
 from muscle_core.store import Workspace
 from muscle_core.store.tables import INTERPOLATION
 from muscle_core.ui import data
