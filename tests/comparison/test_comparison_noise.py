@@ -188,12 +188,12 @@ def flipped(down, up, n=N):
 
 
 def test_a_fall_of_accuracy_is_a_regression_with_and_without_a_floor():
-    # Beside a floor, which is small, the rate has two decimals; else one, as everywhere.
-    for floor, rate, interval in ((None, "4.0 %", "3.2–5.0 %"), (floor_of(0.05), "4.00 %", "3.23–4.95 %")):
+    # Beside a floor, which is small, the share has two decimals; else one, as everywhere.
+    for floor, share, interval in ((None, "4.0 %", "3.2–5.0 %"), (floor_of(0.05), "4.00 %", "3.23–4.95 %")):
         judged = judge(flipped(80, 40), floor)
         assert judged.word == REGRESSION
         assert judged.sentence.startswith(
-            f"regression: the accuracy fell by 2.00 points (exact McNemar p < 0.001; n = 2,000); {rate} of the inputs "
+            f"regression: the accuracy fell by 2.00 points (exact McNemar p < 0.001; n = 2,000); {share} of the inputs "
             f"(80 of 2,000; 95 % interval {interval}) worked with v1 and fail with v2"
         )
         assert ("noise floor" in judged.sentence) == (floor is not None)
