@@ -13,11 +13,12 @@ from muscle_core.metrics.text import percent
 
 # Column (new right, new wrong) and bottom edge (old wrong below, old right above) of each cell.
 _PLACES = {Quadrant.Q1: (0, 1), Quadrant.Q4: (1, 1), Quadrant.Q2: (0, 0), Quadrant.Q3: (1, 0)}
+# So light that dark text stands out; the browser's tables too choose dark text on them.
 QUADRANT_FILLS = {
     Quadrant.Q1: palette.tint(palette.GREY, 0.35),
     Quadrant.Q2: palette.tint(palette.BETTER, 0.6),
     Quadrant.Q3: palette.tint(palette.YELLOW, 0.55),
-    Quadrant.Q4: palette.tint(palette.WORSE, 0.6),
+    Quadrant.Q4: palette.tint(palette.WORSE, 0.45),
 }
 
 

@@ -98,8 +98,8 @@ def strategy_chart(
         )
     n = _sizes(frame)
     if flips:
-        figure.update_xaxes(title=f"accuracy ({n}) – more is better", tickformat=".1%")
-        figure.update_yaxes(title="negative flip rate – less is better", tickformat=".1%", rangemode="tozero")
+        figure.update_xaxes(title=f"accuracy ({n}) – more is better", tickformat=".1~%")
+        figure.update_yaxes(title="negative flip rate – less is better", tickformat=".1~%", rangemode="tozero")
     else:
         score = str(frame["score"].dropna().iloc[0]) if "score" in frame and frame["score"].notna().any() else "score"
         figure.update_xaxes(title=f"mean {SCORE_NAMES.get(score, safe(score))} ({n}) – more is better")
