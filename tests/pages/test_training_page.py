@@ -206,6 +206,8 @@ def test_values_of_the_form_live_in_the_url(pair: Workspace) -> None:
         app.query_params[key] = value
     app.run()
     assert field(app, "Preset").value == "quick"
+    assert (field(app, "Batch size").value, field(app, "Warm-up steps").value) == (8, 5)
+    assert "More options · 1 differs from the preset" in [expander.label for expander in app.expander]
     assert (field(app, "Steps").value, field(app, "Seed").value, field(app, "Learning rate").value) == (50, 4, 2e-4)
     del app.query_params["learning_rate"]
     app.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import streamlit as st
@@ -61,9 +62,7 @@ def show(chosen: Picks, above: DeltaGenerator) -> CompatRequest | None:
     )
     st.caption(words.strategy_meaning(plain(strategy), plain(STRATEGIES[strategy])))
     _row(fields.FIRST, one.config, "options_first", (4, 3, 3))
-    with st.expander(
-        words.folded(words.MORE, fields.differing(fields.MORE, one.config)), key="training_more", on_change="rerun"
-    ):
+    with st.expander(words.folded(words.MORE, fields.differing(fields.MORE, one.config)), key="training_more"):
         _row(fields.MORE, one.config, "options_more")
     _advanced(one.config, strategy, chosen.dataset)
     for key in (_PRESET, _STRATEGY, _SPLIT):
@@ -99,19 +98,26 @@ def _restored(chosen: Picks) -> tuple[list[str], Fitted]:
     pair = {"dataset": chosen.dataset.name, "old": chosen.old.name, "new": chosen.new.name}
     browser = st.query_params  # until the end of this run, what the browser shows
     linked = _PRESET in browser and all(browser.get(name) == value for name, value in pair.items())
-    if drawn_pair not in (None, pair) and not linked:
-        forget(*_OPTIONS, *((_PRESET, _SPLIT) if drawn_pair["dataset"] != pair["dataset"] else ()))
+    if drawn_pair not in (None, pair):
+        _start_anew(_OPTIONS, linked)
+        if drawn_pair["dataset"] != pair["dataset"]:
+            _start_anew((_PRESET, _SPLIT), linked)
     names, splits = offered_presets(chosen.dataset), list(chosen.dataset.splits)
     wrong = fields.restore_told(_PRESET, words.PRESET, preset_of(chosen.dataset), lambda name: name in names)
     preset = st.session_state[_PRESET]
-    if drawn_preset not in (None, preset) and browser.get(_PRESET) != preset:
-        forget(*_OPTIONS)
+    if drawn_preset not in (None, preset):
+        _start_anew(_OPTIONS, browser.get(_PRESET) == preset)
     st.session_state[_DRAWN] = (pair, preset)
     one = fitted_preset(preset, chosen.old, chosen.new, chosen.dataset, VALIDATION_SPLIT)
     wrong += fields.restore_told(_STRATEGY, words.STRATEGY, one.config.strategy, lambda name: name in STRATEGIES)
     usual = "train" if "train" in splits else splits[0]
     wrong += fields.restore_told(_SPLIT, words.TRAIN_SPLIT, usual, lambda name: name in splits)
     return wrong + fields.restored(one.config), one
+
+
+def _start_anew(keys: Iterable[str], linked: bool) -> None:
+    """Let values be the preset's, except for those that a link names."""
+    forget(*(key for key in keys if not linked or key not in st.query_params))
 
 
 def _tell(wrong: list[str]) -> None:
@@ -148,9 +154,7 @@ def _advanced(preset: CompatConfig, strategy: str, dataset: Dataset) -> None:
         "focal_beta": without_focal,
         **{field.option: blind for field in fields.STOPPING},
     }
-    with st.expander(
-        words.folded(words.ADVANCED, fields.differing(every, preset)), key="training_advanced", on_change="rerun"
-    ):
+    with st.expander(words.folded(words.ADVANCED, fields.differing(every, preset)), key="training_advanced"):
         for number, (title, group) in enumerate(fields.ADVANCED.items()):
             st.markdown(title)
             if group is fields.STOPPING and blind:
