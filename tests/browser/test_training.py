@@ -89,7 +89,9 @@ def test_form_command_time_left_and_comparison(own_home: Path, page: Any, tmp_pa
         expect(command).to_contain_text("--seed 9 --set steps=3000 --background")
         # Live: the time left, the log, and cancelling.
         page.get_by_role("button", name="Start training").click()
-        expect(page.get_by_text(re.compile(r"training: [\d,]+ of 3,000 · about .* left"))).to_be_visible(timeout=60_000)
+        expect(page.get_by_text(re.compile(r"training: [\d,]+ of 3,000 · about .* left"))).to_be_visible(
+            timeout=120_000
+        )
         expect(page.get_by_text(re.compile(r"step [\d,]+ of 3,000: loss"))).to_be_visible(timeout=30_000)
         page.get_by_role("button", name="Cancel this job").click()
         expect(page.get_by_text(re.compile("Cancelled: the training of"))).to_be_visible(timeout=60_000)
@@ -102,7 +104,7 @@ def test_form_command_time_left_and_comparison(own_home: Path, page: Any, tmp_pa
         box = table.bounding_box()
         page.mouse.click(box["x"] + 17, box["y"] + 52)
         expect(page).to_have_url(re.compile(r"training=[0-9a-f]{8}"))
-        expect(page.get_by_text("demo-choice-v2-always_old-s0", exact=True).first).to_be_visible()
+        expect(page.locator(".st-key-one_training").get_by_text("demo-choice-v2-always_old-s0")).to_be_visible()
         expect(page.get_by_text(re.compile(r"^All 20 steps, as they were"))).to_be_visible()
         page.go_back()
         expect(page).to_have_url(before)

@@ -61,7 +61,8 @@ def show(workspace: Workspace, chosen: Picks) -> None:
         st.info(words.SAME_TRAINING, icon=":material/info:")
         return
     with errors_shown():
-        pair = tuple(get_training(workspace, by_key[key].id) for key in (first_key, second_key))
+        first, second = (get_training(workspace, by_key[key].id) for key in (first_key, second_key))
+        pair = (first, second)
         settings = compare_settings(workspace, *pair)
         outcomes = [reads.reached(workspace, run, chosen.split) for run in pair]
     names = _heads(by_key[first_key].name, by_key[second_key].name)
@@ -130,7 +131,7 @@ def _results(outcomes: Sequence[Outcome], names: tuple[str, str], split: str) ->
     wrapped_table(pd.DataFrame(rows), "results_table", wide=[2, 3], alt=words.RESULTS_ALT, least=120, most_rows=20)
 
 
-def _gap(workspace: Workspace, pair: tuple[TrainingRun, ...], split: str) -> None:
+def _gap(workspace: Workspace, pair: tuple[TrainingRun, TrainingRun], split: str) -> None:
     with errors_shown():
         gap = reads.gap(workspace, *pair, split)
     if gap is None:
