@@ -9,7 +9,7 @@ import streamlit as st
 from muscle_core.ui import picks
 from muscle_core.ui.empty import show_next_step
 from muscle_core.ui.frame import errors_shown, workspace
-from muscle_core.ui.training import before, differences, form, jobs
+from muscle_core.ui.training import differences, finished, jobs, reads, start
 from muscle_core.ui.url import stop
 
 with errors_shown():
@@ -18,14 +18,14 @@ with errors_shown():
     if chosen is None:
         show_next_step(home)
         stop()
+    trainings = reads.finished(home, chosen)
     # What changes in the form must not move the live panel.
-    top, work, comparison = st.container(), st.container(), st.container()
+    top, work, listing, comparison = (st.container() for _ in range(4))
     with top:
-        request = form.show(home, chosen)
-        if request is not None:
-            before.show(home, request)
-            before.show_elsewhere(request)
+        start.show(home, chosen)
     with work:
-        jobs.show(home)
+        jobs.show(home, len(trainings))
+    with listing:
+        finished.show(home, chosen, trainings)
     with comparison:
         differences.show(home, chosen)

@@ -21,6 +21,7 @@ from muscle_core.compat import ranks
 from muscle_core.compat.config import CompatConfig, share_of_batch
 from muscle_core.errors import Cancelled, ConfigError, JobError, MuscleError, first_line
 from muscle_core.models.spec import ModelSpec
+from muscle_core.scoring.ray_cluster import connect, gpus_each
 from muscle_core.tasks import Sample
 
 _RESTARTS = 3  # of all processes together after the death of one; they go on from the last checkpoint
@@ -100,7 +101,7 @@ class RayTraining:
         mailbox = running = None
         before, heard = self._places(), set[str]()
         try:
-            gpus = self._gpus_a_worker(threads)
+            gpus = gpus_each(ray, self.workers, "workers", threads)
             needs = {"CPU": self.workers * threads, **({"GPU": self.workers * gpus} if gpus else {})}
             mailbox = ray.remote(_Mailbox).options(num_cpus=0).remote()
             call = (old, new, samples, template, config, out)
@@ -133,15 +134,8 @@ class RayTraining:
         variables = {"PYTHONPATH": root, "OMP_NUM_THREADS": str(threads)}
         # A job of Ray Jobs has its environment from there already.
         environment = None if _JOB_VARIABLE in os.environ else {"env_vars": variables}
-        try:
-            if self.address is not None:
-                self._ray.init(address=self.address, runtime_env=environment, log_to_driver=True)
-                return
-            # "local" keeps Ray from joining a cluster that merely happens to run here.
-            cpus = self.workers * threads
-            self._ray.init(address="local", num_cpus=cpus, include_dashboard=False, runtime_env=environment)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise ConfigError(f"no Ray cluster at {self.address!r}: {first_line(error)}") from error
+        cpus = self.workers * threads
+        connect(self._ray, self.address, cpus, runtime_env=environment, log_to_driver=True)
 
     def _variables(self) -> dict[str, str]:
         """Environment of Ray Train's own processes."""
@@ -152,18 +146,6 @@ class RayTraining:
             "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(_PLACE_SECONDS),
             "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # until the end is noticed, too
         }
-
-    def _gpus_a_worker(self, threads: int) -> int:
-        """GPUs that each process gets; what finds no room would wait for ever, so that is refused here."""
-        there = self._ray.cluster_resources()
-        gpus = 1 if there.get("GPU", 0) else 0
-        for what, needed in (("CPU", self.workers * threads), ("GPU", self.workers * gpus)):
-            if there.get(what, 0) < needed:
-                raise ConfigError(
-                    f"{self.workers} workers with {threads} threads need {needed} {what}s, but the Ray cluster has "
-                    f"{there.get(what, 0):.0f}. Use fewer workers or threads."
-                )
-        return gpus
 
     def _attend(
         self,

@@ -13,7 +13,7 @@ from muscle_core.figures.score_change import score_change_histogram
 from muscle_core.figures.score_scatter import drawn_points, score_scatter
 from muscle_core.figures.slices import slice_chart
 from muscle_core.figures.strategies import limits_of, outside, strategy_chart
-from muscle_core.figures.training import training_curves
+from muscle_core.figures.training import compared_curves, mean_window, running_means, training_curves
 
 __all__ = [
     "Cell",
@@ -21,12 +21,15 @@ __all__ = [
     "cause_bars",
     "cell_map",
     "choice_bars",
+    "compared_curves",
     "drawn_points",
     "flow_chart",
     "limits_of",
+    "mean_window",
     "outside",
     "quadrant_matrix",
     "rates_chart",
+    "running_means",
     "score_change_histogram",
     "score_scatter",
     "slice_chart",

@@ -14,6 +14,7 @@ from typing import Any
 from muscle_core.errors import ConfigError, JobError, MuscleError, first_line
 from muscle_core.scoring.engine import AnswerJob, Shard
 from muscle_core.scoring.prediction import Answer
+from muscle_core.scoring.ray_cluster import connect, gpus_each
 
 _RESTARTS = 3  # of an actor; more deaths than that have a reason, such as too little memory
 _SAY_SECONDS = 30  # without an answer, between two lines in the log
@@ -76,10 +77,10 @@ class RayEngine:
         ray, ours = self._ray, not self._ray.is_initialized()
         threads = self.threads or max(1, torch.get_num_threads() // self.actors)
         if ours:
-            self._connect(threads)
+            connect(ray, self.address, self.actors * threads, log_to_driver=False)
         workers: list[Any] = []
         try:
-            gpus = self._gpus_an_actor(threads)
+            gpus = gpus_each(ray, self.actors, "actors", threads)
             remote = ray.remote(_Worker).options(
                 num_cpus=threads, num_gpus=gpus, max_restarts=_RESTARTS, max_task_retries=_RESTARTS
             )
@@ -90,29 +91,6 @@ class RayEngine:
                 ray.kill(worker)
             if ours:
                 ray.shutdown()
-
-    def _connect(self, threads: int) -> None:
-        try:
-            if self.address is not None:
-                self._ray.init(address=self.address, log_to_driver=False)
-                return
-            # "local" keeps Ray from joining a cluster that merely happens to run here.
-            cpus = self.actors * threads
-            self._ray.init(address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise ConfigError(f"no Ray cluster at {self.address!r}: {first_line(error)}") from error
-
-    def _gpus_an_actor(self, threads: int) -> int:
-        """GPUs that each actor gets; an actor that finds no room would wait for ever, so that is refused here."""
-        there = self._ray.cluster_resources()
-        gpus = 1 if there.get("GPU", 0) else 0
-        for what, needed in (("CPU", self.actors * threads), ("GPU", self.actors * gpus)):
-            if there.get(what, 0) < needed:
-                raise ConfigError(
-                    f"{self.actors} actors with {threads} threads need {needed} {what}s, but the Ray cluster has "
-                    f"{there.get(what, 0):.0f}. Use fewer actors or threads."
-                )
-        return gpus
 
     def _shared_out(
         self, workers: list[Any], shards: Iterator[tuple[int, Shard]]

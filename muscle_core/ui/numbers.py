@@ -35,3 +35,12 @@ def duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds // 60} min {seconds % 60:02d} s"
     return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+def rough_size(size: float) -> str:
+    """Bytes to two figures or to whole units: what is estimated is not known more exactly."""
+    units = iter(("B", "KiB", "MiB", "GiB"))
+    unit = next(units)
+    while round(size) >= 1024 and unit != "GiB":
+        size, unit = size / 1024, next(units)
+    return f"{size:,.1f} {unit}" if unit != "B" and round(size, 1) < 10 else f"{size:,.0f} {unit}"

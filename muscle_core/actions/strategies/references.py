@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from muscle_core.actions.evaluation.pairs import check_pair
 from muscle_core.actions.strategies.interpolate import SHARES, check_mixes
-from muscle_core.actions.training.estimate import Part, evaluation_time
+from muscle_core.actions.training.earlier import Part
+from muscle_core.actions.training.estimate import evaluation_time
 from muscle_core.actions.updates.compare import TrainedVariant, VersionPair, evaluated_ensemble, trained_variants
 from muscle_core.comparison.pareto import Measures
 from muscle_core.errors import ConfigError

@@ -97,7 +97,8 @@ def outcome(workspace: Workspace, run: TrainingRun, split: str) -> Outcome:
     Raises:
         StoreError, DataError: its predictions cannot be read or compared.
     """
-    summary = {name: run.summary.get(name) for name in SUMMARY}
+    # What makes a mix takes no steps.
+    summary = {name: None if run.kind == INTERPOLATION else run.summary.get(name) for name in SUMMARY}
     found = _tables(workspace, run, split)
     if found is None:
         return Outcome(summary, {}, None, 0)
@@ -185,3 +186,36 @@ def known_trainings(workspace: Workspace) -> dict[str, str]:
     )
     with workspace.reading() as session:
         return {row[0]: row[1] for row in session.execute(query)}
+
+
+class Offered(NamedTuple):
+    """A training that can be set against another one.
+
+    Attributes:
+        id: of the training run.
+        name: of the version that it made.
+        kind: "compat", "task" or INTERPOLATION.
+        of_update: it is a compatibility training of the update in question.
+    """
+
+    id: str
+    name: str
+    kind: str
+    of_update: bool
+
+
+def offered_trainings(workspace: Workspace, old: ModelVersion, new: ModelVersion, dataset: Dataset) -> list[Offered]:
+    """All trainings, newest first: the compatibility trainings of an update, then other trainings, then mixes."""
+    query = (
+        sa.select(TrainingRun, ModelVersion.name)
+        .join(ModelVersion, TrainingRun.result_version_id == ModelVersion.id)
+        .order_by(TrainingRun.created_at.desc(), TrainingRun.id)
+    )
+    with workspace.reading() as session:
+        rows = [(row[0], row[1]) for row in session.execute(query)]
+    update = ("compat", old.id, new.id, dataset.id)
+    found = [
+        Offered(run.id, name, run.kind, (run.kind, run.old_version_id, run.new_version_id, run.dataset_id) == update)
+        for run, name in rows
+    ]
+    return sorted(found, key=lambda one: (not one.of_update, one.kind == INTERPOLATION))

@@ -11,7 +11,8 @@ from muscle_core.actions.evaluation.pairs import check_one_tokenizer
 from muscle_core.actions.library.datasets import check_limit, load_samples
 from muscle_core.actions.strategies.ablation_plan import AblationRequest, Cell, plan_ablation
 from muscle_core.actions.training.commands import CompatRequest
-from muscle_core.actions.training.estimate import UNKNOWN, Estimate, estimate
+from muscle_core.actions.training.earlier import UNKNOWN
+from muscle_core.actions.training.estimate import Estimate, estimate
 from muscle_core.actions.training.train import VALIDATION_SPLIT, check_compat, check_held_out
 from muscle_core.errors import MuscleError
 from muscle_core.models.spec import check_paths

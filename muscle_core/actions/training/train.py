@@ -3,40 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
-
-import sqlalchemy as sa
 
 from muscle_core.actions.evaluation.evaluate import EvaluationOptions, evaluate
 from muscle_core.actions.evaluation.pairs import check_pair, unchanged_spec
 from muscle_core.actions.library.datasets import load_samples
-from muscle_core.actions.library.models import build_version, check_new_version, free_name
-from muscle_core.actions.training.checkpoints import checkpoint_folder, forget_checkpoints, share_checkpoint, take_over
+from muscle_core.actions.library.models import check_new_version
+from muscle_core.actions.training.checkpoints import checkpoint_folder, share_checkpoint, take_over
 from muscle_core.actions.training.step_records import Report, recording
+from muscle_core.actions.training.trained import already_made, keep_trained, new_adapter
 from muscle_core.compat.config import CompatConfig, TaskConfig
-from muscle_core.errors import Cancelled, ConfigError, ModelError, StoreError
+from muscle_core.errors import ConfigError, ModelError, StoreError
 from muscle_core.models.spec import ModelSpec, check_paths
 from muscle_core.paths import full_disk_told, local_path
 from muscle_core.store import (
-    METRICS,
-    ArtifactsUnreachable,
     Dataset,
     ModelVersion,
-    TrainingRun,
     Workspace,
     check_name,
     check_split,
     get_dataset,
     get_version,
-    made_by,
-    publish_job_files,
     read_predictions,
-    stored_path,
 )
 from muscle_core.store.tables import new_id
 from muscle_core.tasks import task_of
@@ -84,7 +75,7 @@ def train_task(
         JobError: loss or gradient is not finite.
         Cancelled: `should_stop` said so; the checkpoint is kept.
     """
-    finished = _finished(workspace, run_id)
+    finished = already_made(workspace, run_id)
     if finished is not None:
         return finished
     dataset = get_dataset(workspace, dataset_name)
@@ -102,13 +93,13 @@ def train_task(
             samples,
             dataset.template,
             config,
-            _new_adapter(workspace, run),
+            new_adapter(workspace, run),
             checkpoints=checkpoint_folder(workspace, run),
             checkpoint_saved=partial(share_checkpoint, workspace, run),
             report=recorded,
             should_stop=should_stop,
         )
-    return _finish(
+    return keep_trained(
         workspace,
         result,
         run,
@@ -163,7 +154,7 @@ def train_compat(
         JobError: loss or gradient is not finite.
         Cancelled: `should_stop` said so; the checkpoint is kept.
     """
-    finished = _finished(workspace, run_id)
+    finished = already_made(workspace, run_id)
     if finished is not None:
         return finished
     old, new, dataset = check_compat(workspace, old_name, new_name, dataset_name, config)
@@ -189,7 +180,7 @@ def train_compat(
             samples,
             dataset.template,
             config,
-            _new_adapter(workspace, run),
+            new_adapter(workspace, run),
             stores=workspace.path(STORES),
             checkpoints=checkpoint_folder(workspace, run),
             checkpoint_saved=partial(share_checkpoint, workspace, run),
@@ -198,7 +189,7 @@ def train_compat(
             report_teacher=lambda name, done, total: report_stage(f"asking the {name} version", done, total),
             should_stop=should_stop,
         )
-    return _finish(
+    return keep_trained(
         workspace,
         result,
         run,
@@ -266,23 +257,6 @@ def _base_to_train(workspace: Workspace, base: str) -> ModelSpec:
     return spec
 
 
-def _finished(workspace: Workspace, run_id: str | None) -> ModelVersion | None:
-    """What a run has made already; a job may have been stopped after its training.
-
-    A kill between the adapter and its record leaves an adapter that nothing refers to; it is removed.
-    """
-    if run_id is None:
-        return None
-    with workspace.reading() as session:
-        training = session.get(TrainingRun, run_id)
-        if training is not None:
-            return session.get(ModelVersion, training.result_version_id)
-    for ending in ("????????", "????????.partial"):  # see _new_adapter
-        for left in workspace.path("adapters").glob(f"{run_id}-{ending}"):
-            shutil.rmtree(left, ignore_errors=True)
-    return None
-
-
 def _validation(
     workspace: Workspace,
     old: ModelVersion,
@@ -311,102 +285,3 @@ def _validation(
         values.append({row["sample_id"]: value_of(row) for row in rows})
     decoding = EvaluationOptions().decoding_of(dataset)
     return Validation(samples, task_of(dataset.task_kind), dataset.template, decoding, *values)
-
-
-def _new_adapter(workspace: Workspace, run_id: str) -> Path:
-    """Where a run puts its adapter; another machine that is still at the same run puts its own elsewhere."""
-    return workspace.path(f"adapters/{run_id}-{new_id()[:8]}")
-
-
-def _finish(
-    workspace: Workspace,
-    result: Any,
-    run_id: str,
-    *,
-    name: str,
-    base: ModelSpec,
-    role: str,
-    parent_id: str | None,
-    dataset: Dataset,
-    split: str,
-    kind: str,
-    config: TaskConfig | CompatConfig,
-    old: ModelVersion | None = None,
-    new: ModelVersion | None = None,
-    limit: int | None = None,
-    validation_split: str | None = None,
-) -> ModelVersion:
-    """Add the trained adapter as a version with its training run; a stopped run leaves its checkpoint behind.
-
-    The version gets a running number where its name was taken during the training.
-    """
-    if result.stopped:
-        raise Cancelled(
-            f"the training of {name!r} was stopped after {result.steps:,} steps; its checkpoint is kept, and resuming "
-            "the job goes on from there."
-        )
-    compat = config if isinstance(config, CompatConfig) else None
-    training = TrainingRun(
-        id=run_id,
-        kind=kind,
-        strategy=compat.strategy if compat else None,
-        initialisation=compat.initialisation if compat else None,
-        seed=config.seed,
-        options=config.as_dict(),
-        dataset_id=dataset.id,
-        split=split,
-        old_version_id=old.id if old else None,
-        new_version_id=new.id if new else None,
-        job_id=run_id,
-        metrics_path=f"jobs/{run_id}/{METRICS}",
-        summary=result.summary(),
-        made_by=made_by(
-            dataset_fingerprint=dataset.fingerprint,
-            old_fingerprint=old.fingerprint if old else None,
-            new_fingerprint=new.fingerprint if new else None,
-            row_limit=limit,
-            validation_split=validation_split,
-        ),
-    )
-    adapter = stored_path(workspace, result.adapter)
-    try:
-        version = build_version(
-            workspace,
-            free_name(workspace, name),
-            replace(base, adapter=str(result.adapter)),
-            role=role,
-            parent_id=parent_id,
-        )
-        training.result_version_id = version.id
-        workspace.publish(adapter)
-        publish_job_files(workspace, run_id)
-        _save_trained(workspace, version, training, name)
-    except ArtifactsUnreachable as error:
-        raise StoreError(
-            f"{name!r} is trained, but cannot be shared with other machines: {error} Its adapter is kept in "
-            f"{result.adapter}; to add it as a version, resume the job or train again: that goes on from the last "
-            "checkpoint."
-        ) from error
-    except BaseException as error:
-        workspace.discard(adapter)
-        if isinstance(error, sa.exc.IntegrityError) and (twin := _finished(workspace, run_id)) is not None:
-            return twin  # another machine, which took this one for dead, was faster
-        raise
-    forget_checkpoints(workspace, run_id)
-    return version
-
-
-def _save_trained(workspace: Workspace, version: ModelVersion, training: TrainingRun, wanted: str) -> None:
-    """Add both in one transaction, under the next free name where another process took the version's meanwhile."""
-    while True:
-        try:
-            with workspace.writing() as session:
-                session.add(version)
-                session.flush()  # the training run refers to it
-                session.add(training)
-            return
-        except sa.exc.IntegrityError:
-            free = free_name(workspace, wanted)
-            if free == version.name:  # not the name was the problem
-                raise
-            version.name = free

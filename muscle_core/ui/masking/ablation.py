@@ -24,8 +24,9 @@ from muscle_core.store import Workspace
 from muscle_core.ui.frame import errors_shown, go, plain, wrapping_columns
 from muscle_core.ui.masking import words
 from muscle_core.ui.picks import Picks
-from muscle_core.ui.training.form import JOB_KEY, cannot_train, offered_presets
-from muscle_core.ui.training.words import preset_meaning
+from muscle_core.ui.training.form import JOB_KEY, offered_presets
+from muscle_core.ui.training.form_words import preset_meaning
+from muscle_core.ui.training.start import cannot_train
 from muscle_core.ui.url import rerun
 from muscle_core.ui.worker import keep_worker
 

@@ -25,7 +25,8 @@ from muscle_core.store.tables import INTERPOLATION
 from muscle_core.ui.frame import errors_shown, go, plain, wrapping_columns
 from muscle_core.ui.masking import words
 from muscle_core.ui.picks import Picks
-from muscle_core.ui.training.form import JOB_KEY, cannot_train
+from muscle_core.ui.training.form import JOB_KEY
+from muscle_core.ui.training.start import cannot_train
 from muscle_core.ui.url import rerun
 from muscle_core.ui.worker import keep_worker
 

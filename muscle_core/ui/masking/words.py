@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from muscle_core.actions.training.estimate import Part
+from muscle_core.actions.training.earlier import Part
 from muscle_core.ui.numbers import duration
 
 NOTHING_TRAINED = (

@@ -15,7 +15,8 @@ from muscle_core.jobs import ACTIVE, RESUMABLE, get_job, jobs_after, list_jobs, 
 from muscle_core.store import Job, Workspace
 from muscle_core.ui.frame import errors_shown, plain
 from muscle_core.ui.numbers import duration
-from muscle_core.ui.training import one_job, words
+from muscle_core.ui.training import job_words as words
+from muscle_core.ui.training import one_job
 from muscle_core.ui.training.form import JOB_KEY
 from muscle_core.ui.url import publish, rerun, restore
 from muscle_core.ui.worker import keep_worker
@@ -24,14 +25,19 @@ from muscle_core.ui.wrapped_table import wrapped_table
 _MOST_JOBS = 100
 
 
-def show(workspace: Workspace) -> None:
-    """List the jobs and show the one in the URL, or the running one, or the newest."""
+def show(workspace: Workspace, trained: int) -> None:
+    """List the jobs and show the one in the URL, or the running one, or the newest.
+
+    Args:
+        workspace: where they are.
+        trained: how many finished trainings the page lists.
+    """
     st.subheader(words.WORK, anchor=False)
     # A place each, always the same: the browser cannot draw a fragment whose place has moved while it ran.
     head, controls, panel, listing = (st.container() for _ in range(4))
     jobs = list_jobs(workspace, _MOST_JOBS)
     if not jobs:
-        head.info(words.NOTHING_YET, icon=":material/info:")
+        head.caption(words.no_jobs(trained))
         return
     # What runs, else what could start, else the newest.
     under_way = [job for job in jobs if job.state in ACTIVE]

@@ -20,7 +20,9 @@ from muscle_core.store import LOG, Job, Workspace, job_file
 from muscle_core.ui.chart import chart
 from muscle_core.ui.frame import go, plain, plain_lines, wrapping_columns
 from muscle_core.ui.numbers import duration, percent
-from muscle_core.ui.training import words
+from muscle_core.ui.training import job_words as words
+from muscle_core.ui.training.form import KEYS
+from muscle_core.ui.url import drop
 from muscle_core.ui.wrapped_table import HEIGHT, wrapped_table
 
 _MOST_POINTS = 400
@@ -168,16 +170,20 @@ def _result(job: Job) -> None:
     row = st.container(horizontal=True)
     _open_masking(row, job, result)
     if row.button(words.READ_SAMPLES, key=f"open_samples_{job.id}", icon=":material/table_rows:"):
-        go("samples", {**_picks(result), "compat": result["version"]})
+        drop(*KEYS)  # the form says nothing there
+        go("samples", _picks(result))
 
 
 def _open_masking(place: Any, job: Job, result: dict[str, Any]) -> None:
     if place.button(words.SEE_MASKING, key=f"open_masking_{job.id}", icon=":material/tune:"):
+        drop(*KEYS)
         go("masking", _picks(result))
 
 
 def _picks(result: dict[str, Any]) -> dict[str, str]:
-    return {key: result[key] for key in ("old", "new", "dataset", "split")}
+    return {key: result[key] for key in ("old", "new", "dataset", "split")} | (
+        {"compat": result["version"]} if "version" in result else {}
+    )
 
 
 def _live_log(workspace: Workspace, job: Job) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from muscle_core.actions.evaluation.evaluate import evaluate
 from muscle_core.actions.training.commands import CompatRequest
-from muscle_core.actions.training.estimate import (
+from muscle_core.actions.training.earlier import (
     EVALUATED,
     FORMULA,
     KEPT,
@@ -22,9 +22,9 @@ from muscle_core.actions.training.estimate import (
     OTHER_STRATEGY,
     SAME,
     UNKNOWN,
-    estimate,
     spread,
 )
+from muscle_core.actions.training.estimate import estimate
 from muscle_core.actions.training.preflight import NOTE, OK, PROBLEM, preflight
 from muscle_core.actions.training.presets import compat_preset
 from muscle_core.actions.training.train import train_compat, train_task

@@ -11,6 +11,7 @@ from muscle_core.actions.imports.outputs import import_predictions
 from muscle_core.actions.library.models import add_imported_version as import_version
 from muscle_core.actions.library.models import add_model_version
 from muscle_core.actions.training import train
+from muscle_core.actions.training import trained as saving
 from muscle_core.actions.training.step_records import read_metrics
 from muscle_core.actions.training.train import check_compat, check_held_out, train_compat, train_task
 from muscle_core.actions.updates.compare import compare_trained, compare_versions
@@ -186,13 +187,13 @@ def test_a_name_that_is_taken_during_training_gets_a_number(filled: Workspace) -
 
 def test_a_name_that_is_taken_while_saving_gets_a_number(filled: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     import_version(filled, "t")
-    free, calls = train.free_name, []
+    free, calls = saving.free_name, []
 
     def free_at_first(workspace: Workspace, wanted: str) -> str:
         calls.append(wanted)
         return wanted if len(calls) == 1 else free(workspace, wanted)
 
-    monkeypatch.setattr(train, "free_name", free_at_first)
+    monkeypatch.setattr(saving, "free_name", free_at_first)
     monkeypatch.setattr(train, "check_new_version", lambda *args: None)
     version = train_task(filled, "t", "old", "choice", TaskConfig(**FAST))
     assert (version.name, len(calls)) == ("t-2", 2)
@@ -203,7 +204,7 @@ def test_a_name_that_is_taken_while_saving_gets_a_number(filled: Workspace, monk
 def test_version_and_training_run_are_saved_together_or_not_at_all(
     filled: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "made_by", lambda **facts: {"not JSON": object()})
+    monkeypatch.setattr(saving, "made_by", lambda **facts: {"not JSON": object()})
     with pytest.raises(Exception, match="JSON serializable"):
         train_task(filled, "t", "old", "choice", TaskConfig(**FAST))
     assert "t" not in {version.name for version in list_versions(filled)}
