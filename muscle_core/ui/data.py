@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from muscle_core.actions.updates.sample_columns import ComparedSamples, SplitIds
 from muscle_core.comparison import Comparison, compare, judge
 from muscle_core.comparison.repair import Repair, repair_of
 from muscle_core.comparison.sample_filter import SampleFilter, view_of
-from muscle_core.comparison.view import ViewOfSamples, row_of
+from muscle_core.comparison.view import ViewOfSamples, row_of, rows_of
 from muscle_core.datasets.samples import read_sample_ids, read_sample_rows, sample_of
 from muscle_core.errors import DataError
 from muscle_core.store import (
@@ -261,6 +261,29 @@ def sample(workspace: Workspace, dataset: Dataset, split: str, identity: str) ->
     return sample_of(read_sample_rows(workspace.local(dataset.path), known.places[row : row + 1]).to_pylist()[0])
 
 
+def inputs(workspace: Workspace, dataset: Dataset, split: str, ids: Sequence[str], gap: str) -> list[str]:
+    """What was asked in some samples of a split, without reading all of them; the gap where there is none of an id.
+
+    Raises:
+        DataError: the dataset's file is gone or damaged.
+    """
+    known = _split_ids(str(workspace.home), dataset.id, split, workspace, dataset)
+    rows = rows_of(known.ids, ids)
+    table = read_sample_rows(workspace.local(dataset.path), known.places[rows[rows >= 0]])
+    texts = iter(table["input"].to_pylist())
+    return [next(texts) if row >= 0 else gap for row in rows]
+
+
+def is_answered(workspace: Workspace, version: ModelVersion, dataset: Dataset, split: str, identity: str) -> bool:
+    """Whether a version's newest run holds an answer to a sample, also one that is there twice.
+
+    Raises:
+        StoreError: it was not evaluated there.
+    """
+    run = require_run(workspace, version, dataset, split)
+    return row_of(_run_ids(str(workspace.home), run.id, workspace, run), identity) is not None
+
+
 def prediction(
     workspace: Workspace, version: ModelVersion, dataset: Dataset, split: str, identity: str
 ) -> dict[str, Any] | None:
@@ -279,7 +302,7 @@ def prediction(
 def outcome(compared: Comparison, identity: str) -> dict[str, Any] | None:
     """What both versions did on one sample: a row of `Comparison.samples`; None where not both answered it."""
     row = row_of(compared.rows.ids, identity)
-    return None if row is None else compared.samples.iloc[row].to_dict()
+    return None if row is None else compared.rows.frame(np.array([row])).iloc[0].to_dict()
 
 
 def cause(

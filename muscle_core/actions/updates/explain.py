@@ -100,7 +100,7 @@ def explain(
         flips_only: return the negative flips alone.
         chosen: rows of the comparison to return, where not all; the tables need only hold these.
     """
-    frame = comparison.samples if chosen is None else comparison.samples.iloc[chosen].reset_index(drop=True)
+    frame = comparison.samples if chosen is None else comparison.rows.frame(chosen)
     frame = frame[frame["quadrant"] == "Q4"].reset_index(drop=True) if flips_only else frame.copy()
     ids = pa.array(frame["sample_id"], pa.large_string())
     found = samples.take(_places(ids, samples["sample_id"]))
