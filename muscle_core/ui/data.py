@@ -11,13 +11,12 @@ import pyarrow as pa
 import streamlit as st
 
 from muscle_core.actions.library.datasets import load_samples
-from muscle_core.actions.updates.compare import compared_columns_of, predictions_of, require_run
+from muscle_core.actions.updates.compare import compared_columns_of, require_run
 from muscle_core.actions.updates.explain import answer_text as text_of_answer
-from muscle_core.actions.updates.explain import explain, margin_unit, sample_table
 from muscle_core.actions.updates.noise import FloorRuns, JudgedUpdate, floor_of_runs, floor_runs
 from muscle_core.actions.updates.sample_columns import ComparedSamples, SplitIds
 from muscle_core.comparison import Comparison, compare, judge
-from muscle_core.comparison.repair import Repair, repair_of
+from muscle_core.comparison.repair import Repair, repair_by
 from muscle_core.comparison.sample_filter import SampleFilter, view_of
 from muscle_core.comparison.view import ViewOfSamples, row_of, rows_of
 from muscle_core.datasets.samples import read_sample_ids, read_sample_rows, sample_of
@@ -34,11 +33,6 @@ from muscle_core.tasks import Sample
 from muscle_core.ui import words
 
 PREVIEW_CHARACTERS = 160
-
-
-@st.cache_resource(max_entries=16, show_spinner=words.READING_PREDICTIONS)
-def _predictions(home: str, run_id: str, _workspace: Workspace, _run: EvaluationRun) -> pd.DataFrame:
-    return predictions_of(_workspace, _run).set_index("sample_id", drop=False)
 
 
 @st.cache_resource(max_entries=16, show_spinner=words.COMPARING)
@@ -74,38 +68,16 @@ def _samples(home: str, dataset_id: str, split: str, _workspace: Workspace, _dat
     return {sample.id: sample for sample in load_samples(_workspace, _dataset, split)}
 
 
-@st.cache_resource(max_entries=8, show_spinner=words.LOOKING_FOR_CAUSES)
-def _causes(
-    home: str,
-    runs: tuple[str, str],
-    _workspace: Workspace,
-    _dataset: Dataset,
-    _runs: list[EvaluationRun],
-    _comparison: Comparison,
-) -> pd.DataFrame:
-    old, new = (_predictions(home, run.id, _workspace, run).reset_index(drop=True) for run in _runs)
-    table = sample_table(_workspace, _dataset, _runs[0].split)
-    flips = explain(_comparison, old, new, table, unit=margin_unit(_runs), flips_only=True)
-    return flips.set_index("sample_id")[["cause", "cause_rule", "cause_evidence"]]
+@st.cache_resource(max_entries=16, show_spinner=words.LOOKING_FOR_CAUSES)
+def _cause_table(home: str, runs: tuple[str, ...], _compared: ComparedSamples) -> pd.DataFrame:
+    return _compared.cause_table()
 
 
 @st.cache_resource(max_entries=16, show_spinner=words.READING_ADAPTER)
 def _repair(
     home: str, runs: tuple[str, ...], _workspace: Workspace, _run: EvaluationRun, _comparison: Comparison
 ) -> Repair:
-    answers = compared_columns_of(_workspace, _run)
-    correct = pd.Series(answers["correct"].to_pandas().to_numpy(), index=answers["sample_id"].to_pylist())
-    return repair_of(_comparison, correct)
-
-
-def predictions(workspace: Workspace, version: ModelVersion, dataset: Dataset, split: str) -> pd.DataFrame:
-    """Predictions of a version's newest run, by sample id.
-
-    Raises:
-        StoreError: it was not evaluated there.
-    """
-    run = require_run(workspace, version, dataset, split)
-    return _predictions(str(workspace.home), run.id, workspace, run)
+    return repair_by(_comparison.rows, compared_columns_of(_workspace, _run))
 
 
 def comparison(workspace: Workspace, old: ModelVersion, new: ModelVersion, dataset: Dataset, split: str) -> Comparison:
@@ -319,14 +291,13 @@ def cause(
 
 
 def causes(workspace: Workspace, old: ModelVersion, new: ModelVersion, dataset: Dataset, split: str) -> pd.DataFrame:
-    """Cause, rule and evidence of each negative flip of the newest runs of two versions, by sample id.
+    """How often each cause is among the negative flips of the newest runs; see `ComparedSamples.cause_table`.
 
     Raises:
         StoreError: one was not evaluated there.
     """
-    runs = [require_run(workspace, version, dataset, split) for version in (old, new)]
-    compared = comparison(workspace, old, new, dataset, split)
-    return _causes(str(workspace.home), (runs[0].id, runs[1].id), workspace, dataset, runs, compared)
+    compared = compared_samples(workspace, old, new, dataset, split)
+    return _cause_table(str(workspace.home), compared.run_ids, compared)
 
 
 def answer_text(sample: Sample, prediction: Any) -> str:

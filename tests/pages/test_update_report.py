@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from furnished import furnish
 from streamlit.testing.v1 import AppTest
@@ -12,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from muscle_core.actions.imports.outputs import import_predictions
 from muscle_core.actions.library.datasets import add_dataset_rows
 from muscle_core.comparison import compare
-from muscle_core.comparison.repair import repair_of
+from muscle_core.comparison.repair import repair_by, repair_of
 from muscle_core.interchange import ImportColumns
 from muscle_core.store import Workspace
 from muscle_core.ui.update_report import in_short
@@ -82,6 +83,9 @@ def test_repair_counts_only_what_the_adapter_answered_once(trained: Workspace) -
     correct = pd.Series([True, False, True, True, False, None], index=["a", "b", "c", "c", "d", "e"], dtype="boolean")
     assert repair_of(compared, correct) == (1, 2, 1, 1)
     assert repair_of(compared, correct.iloc[:0]) == (0, 0, 0, 0)
+    for part in (correct, correct.iloc[:0], correct.iloc[::-1]):
+        answers = pa.table({"sample_id": list(part.index), "correct": pa.array(part, pa.bool_())})
+        assert repair_by(compared.rows, answers) == repair_of(compared, part)
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def _causes(workspace: Workspace, chosen: Picks, comparison: Comparison) -> None
     if not total:
         st.markdown(words.NO_FLIPS)
         return
-    found = data.causes(workspace, chosen.old, chosen.new, chosen.dataset, chosen.split)["cause"].value_counts()
+    found = data.causes(workspace, chosen.old, chosen.new, chosen.dataset, chosen.split)["flips"]
     if found.empty:
         st.markdown(words.NO_CAUSES)
         return
