@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 _PICKS = "dataset=choice&old=old&new=new"
 _WINDOW = {"width": 1440, "height": 1000}
-_TABLE, _CHART, _BUTTON = '[data-testid="stDataFrame"] canvas', ".stPlotlyChart .main-svg", '[data-testid="stButton"]'
+_TABLE, _CHART = '[data-testid="stDataFrame"] canvas', ".stPlotlyChart .main-svg"
+_PANEL = '[data-testid="stMain"] :is(h2, h3)'  # these versions have no weights to train
 _DRAWN = """selector => document.querySelector('[data-testid="stApp"][data-test-script-state="notRunning"]')
   && document.querySelector(selector)"""
 _WORDS = ("anvil", "boat", "candle", "desk", "engine", "feather", "glass", "hammer", "iron", "jacket")
@@ -38,7 +39,7 @@ VIEWS = {
     "Flips, over versions": View("flips?flips_tab=versions&", _CHART, "Flips"),
     "Review": View("review?reviewer=Ada&", _TABLE, "Review"),
     "Masking": View("masking?", _CHART, "Masking"),
-    "Training": View("training?", _BUTTON, "Training"),
+    "Training": View("training?", _PANEL, "Training"),
     "Library": View("library?", _TABLE, "Library"),
 }
 
@@ -49,7 +50,7 @@ def first_view(chrome: Any, url: str, view: View) -> float:
     page = context.new_page()
     started = time.perf_counter()
     page.goto(f"{url}/{view.path}{_PICKS}", wait_until="commit")
-    page.wait_for_function(_DRAWN, arg=view.drawn, timeout=120_000)
+    page.wait_for_function(_DRAWN, arg=view.drawn, timeout=60_000)
     taken = time.perf_counter() - started
     page.get_by_role("heading", name=view.title, exact=True).first.wait_for()
     if page.locator('[data-testid="stException"], [data-testid="stAlertContentError"]').count():
@@ -71,7 +72,7 @@ def changes_of_samples(chrome: Any, url: str, number: int) -> dict[str, tuple[fl
     received: list[int] = []
     page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(len(frame))))
     page.goto(f"{url}/samples?{_PICKS}")
-    page.wait_for_function(_DRAWN, arg=_TABLE, timeout=120_000)
+    page.wait_for_function(_DRAWN, arg=_TABLE, timeout=60_000)
     search = page.get_by_role("textbox", name="Search", exact=True)
 
     def sort() -> None:
@@ -97,7 +98,7 @@ def changes_of_samples(chrome: Any, url: str, number: int) -> dict[str, tuple[fl
         page.wait_for_function(
             "([url, part]) => location.href !== url && location.href.includes(part)", arg=[before, in_url]
         )
-        page.wait_for_function(_DRAWN, arg=_TABLE, timeout=120_000)
+        page.wait_for_function(_DRAWN, arg=_TABLE, timeout=60_000)
         taken = time.perf_counter() - started
         page.wait_for_timeout(300)
         found[name] = (taken, sum(received))
