@@ -26,6 +26,7 @@ from muscle_core.store import (
     EvaluationRun,
     ModelVersion,
     Workspace,
+    holds_outputs,
     read_prediction_rows,
     read_prediction_table,
 )
@@ -298,6 +299,15 @@ def causes(workspace: Workspace, old: ModelVersion, new: ModelVersion, dataset: 
     """
     compared = compared_samples(workspace, old, new, dataset, split)
     return _cause_table(str(workspace.home), compared.run_ids, compared)
+
+
+def has_texts(workspace: Workspace, version: ModelVersion, dataset: Dataset, split: str) -> bool:
+    """Whether a version's newest run holds texts, which the rules for causes read one by one.
+
+    Raises:
+        StoreError: it was not evaluated there, or its predictions are damaged.
+    """
+    return holds_outputs(workspace.local(require_run(workspace, version, dataset, split).path))
 
 
 def answer_text(sample: Sample, prediction: Any) -> str:

@@ -134,6 +134,16 @@ def test_many_samples_are_searched_for_slices_when_asked(sums: Workspace, monkey
     assert "part: a" in text(app)
 
 
+def test_the_causes_of_many_texts_are_looked_for_when_asked(sums: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_short, "FLIPS_AT_ONCE", 13)
+    with monkeypatch.context() as patch:
+        patch.setattr(in_short.data, "causes", lambda *a: pytest.fail("it looked without being asked"))
+        app = opened()
+        assert "both answers of each of 14 negative flips" in text(app)
+    app = clean(button(app, "Find the causes").click().run())
+    assert button(app, "no answer extracted")
+
+
 def test_what_was_clicked_in_a_chart_opens_the_samples_without_earlier_filters(sums: Workspace) -> None:
     for filters in ({"quadrant": "Q4"}, {"right": "new"}, {"answers": "different"}):
         app = opened(search="left over")
