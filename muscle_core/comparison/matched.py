@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
+from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -84,6 +86,9 @@ class MatchedRows:
             codes = quadrant_codes(part(self.old_right), part(self.new_right))
             return _QUADRANTS.take(pa.array(codes, mask=~part(self.judged)))
 
+        def change(old: NDArray[np.float64], new: NDArray[np.float64]) -> Any:
+            return part(new) - part(old)
+
         readers: dict[str, Callable[[], Any]] = {
             "sample_id": lambda: part(self.ids),
             "quadrant": quadrants,
@@ -97,12 +102,12 @@ class MatchedRows:
         if gold:
             readers["gold"] = lambda: pc.coalesce(*(pick(column, rows) for column, rows in gold))
         for name, (old, new) in self.scores.items():
-            readers[f"old_{name}"] = lambda old=old: part(old)
-            readers[f"new_{name}"] = lambda new=new: part(new)
-            readers[f"delta_{name}"] = lambda old=old, new=new: part(new) - part(old)
+            readers[f"old_{name}"] = partial(part, old)
+            readers[f"new_{name}"] = partial(part, new)
+            readers[f"delta_{name}"] = partial(change, old, new)
         for which, margin, rows in zip(("old", "new"), self.margin, sides, strict=True):
             if margin is not None:
-                readers[f"{which}_margin"] = lambda margin=margin, rows=rows: margin[rows]
+                readers[f"{which}_margin"] = partial(getitem, margin, rows)
         return readers
 
 
