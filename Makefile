@@ -7,7 +7,7 @@
 # make bench-growth  cost and memory of our evaluation by number of rows
 # make bench-history  the pairwise NFR matrix of many versions against one bare NumPy pass (half a minute)
 # make bench-compare  comparing two stored runs of a million samples against reading them (about 2 minutes)
-# make bench-samples  the Samples page over a million samples against a thousand, in Chromium (about 4 minutes)
+# make bench-pages  the first view of every page over a million samples against a thousand, in Chromium (about 6 minutes)
 # make bench-sessions  20 browser sessions at once for three minutes: errors, figures, latency, memory
 # make screenshots  pictures of every page for the documentation (docs/images)
 # make logs  the real lm-eval and Inspect logs that the tests of imports read
@@ -27,7 +27,7 @@ ARGS ?=
 # Test files side by side, in the order of tests/conftest.py: most of their time they wait for other processes.
 SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-slow lint rebuild-demo bench-eval bench-train bench-growth bench-history bench-compare bench-samples bench-sessions screenshots logs clean
+.PHONY: demo test test-slow lint rebuild-demo bench-eval bench-train bench-growth bench-history bench-compare bench-pages bench-sessions screenshots logs clean
 
 # torch first and alone: it decides which build the other packages are resolved against.
 $(STAMP): requirements.txt
@@ -88,8 +88,8 @@ bench-history: $(STAMP)
 bench-compare: $(STAMP)
 	$(RUN) -m benchmarks.compare.run $(ARGS)
 
-bench-samples: $(DEV_STAMP)
-	$(RUN) -m benchmarks.samples.run $(ARGS)
+bench-pages: $(DEV_STAMP)
+	$(RUN) -m benchmarks.pages.run $(ARGS)
 
 bench-sessions: $(DEV_STAMP)
 	$(RUN) -m benchmarks.sessions.run $(ARGS)

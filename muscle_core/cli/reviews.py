@@ -34,9 +34,10 @@ def reviews_list(
     as_json: Annotated[bool, typer.Option("--json", help="Print queue, progress and summary as JSON.")] = False,
 ) -> None:
     """Show the queue, those without a review first, and how far it is."""
+    from muscle_core.actions.reviews.answers import pair_answers
     from muscle_core.actions.reviews.findings import progress, queue_of, review_summary
-    from muscle_core.actions.reviews.queue import STATES
-    from muscle_core.actions.reviews.records import check_reviewer, pair_answers
+    from muscle_core.actions.reviews.queue_columns import STATES
+    from muscle_core.actions.reviews.records import check_reviewer
     from muscle_core.actions.updates.compare import version_pair
 
     if state is not None and state not in STATES:

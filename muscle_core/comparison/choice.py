@@ -7,10 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from muscle_core.comparison.columns import Predictions
 from muscle_core.comparison.comparison import compare
+from muscle_core.comparison.matching import match_ids
 from muscle_core.comparison.pareto import Measures, measures_of
+from muscle_core.comparison.shared_rows import shared_rows
 from muscle_core.metrics.continuous import bootstrap_means
 from muscle_core.metrics.rates import Interval
 
@@ -86,26 +90,31 @@ def choose_strategy(
     return Choice(best, measures, keeping, losing, alike, helps)
 
 
-def _reaches_zero(first: pd.Series, second: pd.Series, confidence: float, seed: int) -> bool:
+class _Harm(NamedTuple):
+    """Harm of each sample, the mean over the seeds, of samples that all seeds answered."""
+
+    ids: pa.Array
+    harm: NDArray[np.float64]
+
+
+def _reaches_zero(first: _Harm, second: _Harm, confidence: float, seed: int) -> bool:
     """Whether the interval of the paired difference holds 0."""
-    shared = first.index.intersection(second.index)
-    if not len(shared):
+    shared = match_ids(first.ids, second.ids)
+    if not len(shared.old_rows):
         return True
-    gaps = (second.loc[shared] - first.loc[shared]).to_numpy(dtype=float)
+    gaps = second.harm[shared.new_rows] - first.harm[shared.old_rows]
     interval: Interval = bootstrap_means(gaps[:, None], seed=seed, confidence=confidence)[0]
     return interval.low <= 0 <= interval.high
 
 
-def _harm(old: Predictions, seeds: Sequence[Predictions], task_kind: str, measures: Measures) -> pd.Series:
-    """Harm of each sample, the mean over the seeds, of samples that all seeds answered."""
-    parts = []
-    for table in seeds:
-        compared = compare(old, table, task_kind=task_kind, old_name="old", new_name="strategy")
-        samples = compared.samples.set_index("sample_id")
-        if measures.harm == "nfr":
-            judged = samples[samples["quadrant"].notna()]
-            parts.append((judged["quadrant"] == "Q4").astype(float))
-        else:
-            parts.append(samples[f"delta_{compared.score}"].mul(-1).clip(lower=0.0))
-    frame = pd.concat(parts, axis=1, join="inner")
-    return pd.Series(np.asarray(frame).mean(axis=1), index=frame.index)
+def _harm(old: Predictions, seeds: Sequence[Predictions], task_kind: str, measures: Measures) -> _Harm:
+    shared = shared_rows(
+        *(compare(old, table, task_kind=task_kind, old_name="old", new_name="strategy") for table in seeds)
+    )
+    if measures.harm == "nfr":
+        judged = np.all([one.judged for one in shared], axis=0)
+        shared = [one.where(judged) for one in shared]
+        parts = [one.flipped.astype(np.float64) for one in shared]
+    else:
+        parts = [np.maximum(-one.change(str(one.comparison.score)), 0.0) for one in shared]
+    return _Harm(shared[0].ids(), np.column_stack(parts).mean(axis=1))

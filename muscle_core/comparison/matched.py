@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
+from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,7 @@ from muscle_core.metrics.quadrants import Quadrant, quadrant_codes
 
 Flags = NDArray[np.bool_]
 ScorePair = tuple[NDArray[np.float64], NDArray[np.float64]]
+_QUADRANTS = pa.array([quadrant.value for quadrant in Quadrant], pa.large_string())
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,31 +58,57 @@ class MatchedRows:
     gold: tuple[pa.Array | None, pa.Array | None]
     margin: tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]
 
-    def frame(self) -> pd.DataFrame:
-        """Return all columns as a pandas frame."""
-        quadrant_names = pa.array([quadrant.value for quadrant in Quadrant], pa.large_string())
-        codes = quadrant_codes(self.old_right, self.new_right)
-        columns: dict[str, Any] = {
-            "sample_id": self.ids,
-            "quadrant": quadrant_names.take(pa.array(codes, mask=~self.judged)),
-            "same_answer": pa.array(self.same),
-            "old_prediction": self.old_prediction,
-            "new_prediction": self.new_prediction,
-            "old_correct": self.old_correct,
-            "new_correct": self.new_correct,
-        }
-        gold = [pick(column, rows) for column, rows in zip(self.gold, self.rows, strict=True) if column is not None]
-        if gold:
-            columns["gold"] = pc.coalesce(*gold)
-        for name, (old, new) in self.scores.items():
-            columns[f"old_{name}"], columns[f"new_{name}"], columns[f"delta_{name}"] = old, new, new - old
-        for which, margin, rows in zip(("old", "new"), self.margin, self.rows, strict=True):
-            if margin is not None:
-                columns[f"{which}_margin"] = margin[rows]
+    def frame(self, chosen: Rows | None = None, names: Collection[str] | None = None) -> pd.DataFrame:
+        """Return columns as a pandas frame.
+
+        Args:
+            chosen: row numbers, in the order wanted; by default all.
+            names: of the columns; by default all.
+        """
+        columns = {name: read() for name, read in self._readers(chosen).items() if names is None or name in names}
         booleans = {pa.bool_(): pd.BooleanDtype()}
         frame = pa.table(columns).to_pandas(types_mapper=booleans.get)
-        frame["same_answer"] = frame["same_answer"].to_numpy(dtype=np.bool_)
+        if "same_answer" in frame:
+            frame["same_answer"] = frame["same_answer"].to_numpy(dtype=np.bool_)
         return frame
+
+    def _readers(self, chosen: Rows | None) -> dict[str, Callable[[], Any]]:
+        """What makes each column of the frame, of some rows or of all."""
+
+        def part(column: Any) -> Any:
+            if chosen is None:
+                return column
+            return column[chosen] if isinstance(column, np.ndarray) else column.take(pa.array(chosen, pa.int64()))
+
+        sides = [rows if chosen is None else rows[chosen] for rows in self.rows]
+
+        def quadrants() -> pa.Array:
+            codes = quadrant_codes(part(self.old_right), part(self.new_right))
+            return _QUADRANTS.take(pa.array(codes, mask=~part(self.judged)))
+
+        def change(old: NDArray[np.float64], new: NDArray[np.float64]) -> Any:
+            return part(new) - part(old)
+
+        readers: dict[str, Callable[[], Any]] = {
+            "sample_id": lambda: part(self.ids),
+            "quadrant": quadrants,
+            "same_answer": lambda: pa.array(part(self.same)),
+            "old_prediction": lambda: part(self.old_prediction),
+            "new_prediction": lambda: part(self.new_prediction),
+            "old_correct": lambda: part(self.old_correct),
+            "new_correct": lambda: part(self.new_correct),
+        }
+        gold = [(column, rows) for column, rows in zip(self.gold, sides, strict=True) if column is not None]
+        if gold:
+            readers["gold"] = lambda: pc.coalesce(*(pick(column, rows) for column, rows in gold))
+        for name, (old, new) in self.scores.items():
+            readers[f"old_{name}"] = partial(part, old)
+            readers[f"new_{name}"] = partial(part, new)
+            readers[f"delta_{name}"] = partial(change, old, new)
+        for which, margin, rows in zip(("old", "new"), self.margin, sides, strict=True):
+            if margin is not None:
+                readers[f"{which}_margin"] = partial(getitem, margin, rows)
+        return readers
 
 
 def matched_rows(

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from muscle_core.comparison.columns import flag_column, text_column
 from muscle_core.comparison.comparison import Comparison
+from muscle_core.comparison.matched import MatchedRows
+from muscle_core.comparison.matching import match_ids
 
 
 class Repair(NamedTuple):
@@ -34,7 +40,28 @@ def repair_of(comparison: Comparison, correct: pd.Series) -> Repair:
             not count.
     """
     right = correct[~correct.index.duplicated(keep=False)].dropna().astype(bool)
-    quadrant = comparison.samples.set_index("sample_id")["quadrant"]
-    both = pd.DataFrame({"quadrant": quadrant, "right": right.reindex(quadrant.index)}).dropna()
-    right, flips, kept = both["right"].astype(bool), both["quadrant"] == "Q4", both["quadrant"] == "Q1"
-    return Repair(int((flips & right).sum()), int(flips.sum()), int((kept & ~right).sum()), int(kept.sum()))
+    flags = pa.array(right.reindex(comparison.rows.ids.to_pylist()), pa.bool_(), from_pandas=True)
+    return _counted(comparison.rows, flags)
+
+
+def repair_by(rows: MatchedRows, answers: pa.Table) -> Repair:
+    """The same from the adapter's prediction table, without an object for each of its samples.
+
+    Args:
+        rows: of the comparison of the old version with the plain new one.
+        answers: predictions of the adapter.
+
+    Raises:
+        DataError: a column holds values of another kind than it must.
+    """
+    found = match_ids(rows.ids, text_column(answers, "sample_id", "adapter's"))
+    places = np.full(len(rows.ids), -1)
+    places[found.old_rows] = found.new_rows
+    return _counted(rows, flag_column(answers, "correct", "adapter's").take(pa.array(places, mask=places < 0)))
+
+
+def _counted(rows: MatchedRows, correct: pa.Array) -> Repair:
+    known = rows.judged & correct.is_valid().to_numpy(zero_copy_only=False)
+    right = pc.fill_null(correct, False).to_numpy(zero_copy_only=False)
+    kept, flips = known & rows.old_right & rows.new_right, known & rows.old_right & ~rows.new_right
+    return Repair(*(int(np.count_nonzero(part)) for part in (flips & right, flips, kept & ~right, kept)))

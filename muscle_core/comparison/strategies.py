@@ -11,6 +11,7 @@ import pandas as pd
 
 from muscle_core.comparison.columns import Predictions
 from muscle_core.comparison.comparison import Comparison, compare
+from muscle_core.comparison.shared_rows import SharedRows, shared_rows
 from muscle_core.errors import DataError
 from muscle_core.metrics.clusters import sign_flip_p
 from muscle_core.metrics.continuous import bootstrap_means
@@ -149,28 +150,25 @@ def _with_adjusted_p(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _pooled_row(plain: Comparison, seeds: Sequence[Comparison], name: str, seed: int) -> Row:
     """Figures of the mean of several seeds, on the samples that all of them and the plain version answered."""
-    shared = pd.Index(plain.samples["sample_id"])
-    for comparison in seeds:
-        shared = shared[shared.isin(comparison.samples["sample_id"])]
-    if not len(shared):
+    before, *after = shared_rows(plain, *seeds)
+    if not len(before.rows):
         raise DataError(f"the seeds of {name} share no sample; evaluate all of them on the same dataset and split")
-    before = plain.samples.set_index("sample_id").loc[shared]
-    after = [comparison.samples.set_index("sample_id").loc[shared] for comparison in seeds]
-    row: Row = {"n": len(shared)}
+    row: Row = {"n": len(before.rows)}
     if all(comparison.counts is not None for comparison in (plain, *seeds)):
-        judged = np.all([frame["quadrant"].notna() for frame in (before, *after)], axis=0)
+        judged = np.all([one.judged for one in (before, *after)], axis=0)
         if judged.any():
             row["n"] = int(judged.sum())
-            row |= _pooled_rates(before[judged], [frame[judged] for frame in after], seed)
+            row |= _pooled_rates(before.where(judged), [one.where(judged) for one in after], seed)
     if plain.score is not None and all(comparison.score == plain.score for comparison in seeds):
         row |= {"score": plain.score, **_pooled_scores(before, after, plain.score, seed)}
     return row
 
 
-def _pooled_rates(before: pd.DataFrame, after: Sequence[pd.DataFrame], seed: int) -> Row:
+def _pooled_rates(before: SharedRows, after: Sequence[SharedRows], seed: int) -> Row:
     row: Row = {}
-    for name, in_frame in (("accuracy", _right), ("nfr", _flipped)):
-        plain, seeds = in_frame(before), np.column_stack([in_frame(frame) for frame in after])
+    for name in ("accuracy", "nfr"):
+        plain, *of_seeds = (one.right if name == "accuracy" else one.flipped for one in (before, *after))
+        seeds = np.column_stack(of_seeds)
         row |= _pooled_level(name, seeds, seed)
         changes = seeds.mean(axis=1) - plain
         if seeds.shape[1] == 1:
@@ -186,14 +184,6 @@ def _pooled_rates(before: pd.DataFrame, after: Sequence[pd.DataFrame], seed: int
     return row
 
 
-def _right(frame: pd.DataFrame) -> np.ndarray:
-    return frame["new_correct"].to_numpy(dtype=bool)
-
-
-def _flipped(frame: pd.DataFrame) -> np.ndarray:
-    return (frame["quadrant"] == "Q4").to_numpy(dtype=bool)
-
-
 def _pooled_level(name: str, seeds: np.ndarray, seed: int) -> Row:
     if (seeds == seeds[:, :1]).all():
         share = rate(int(seeds[:, 0].sum()), len(seeds))
@@ -203,9 +193,9 @@ def _pooled_level(name: str, seeds: np.ndarray, seed: int) -> Row:
     return {**_interval_cells(name, interval), **_spread_cells(name, seeds.mean(axis=0))}
 
 
-def _pooled_scores(before: pd.DataFrame, after: Sequence[pd.DataFrame], score: str, seed: int) -> Row:
-    change = np.column_stack([frame[f"delta_{score}"] for frame in after])
-    plain = before[f"delta_{score}"].to_numpy()
+def _pooled_scores(before: SharedRows, after: Sequence[SharedRows], score: str, seed: int) -> Row:
+    change = np.column_stack([one.change(score) for one in after])
+    plain = before.change(score)
     lost, gained, lost_before = np.maximum(-change, 0.0), np.maximum(change, 0.0), np.maximum(-plain, 0.0)
     figures = {
         "regression": lost,
@@ -218,7 +208,7 @@ def _pooled_scores(before: pd.DataFrame, after: Sequence[pd.DataFrame], score: s
     row: Row = {}
     for (name, values), interval in zip(figures.items(), bootstrap_means(columns, seed=seed), strict=True):
         row |= _interval_cells(name, interval) | _spread_cells(name, values.mean(axis=0))
-    scores = np.column_stack([frame[f"new_{score}"] for frame in after])
+    scores = np.column_stack([one.score(score) for one in after])
     row |= _interval_cells("mean_score", bootstrap_means(scores.mean(axis=1)[:, None], seed=seed)[0])
     row |= _spread_cells("mean_score", scores.mean(axis=0))
     row["regression_relative_change"] = _ratio(row["regression_change"], float(lost_before.mean()))
@@ -242,7 +232,7 @@ def _levels(comparison: Comparison, seed: int) -> Row:
     if comparison.score is not None:
         change = comparison.continuous[comparison.score]
         row["score"] = comparison.score
-        scores = comparison.samples[f"new_{comparison.score}"].to_numpy(dtype=float)[:, None]
+        scores = comparison.rows.scores[comparison.score][1][:, None]
         row |= _interval_cells("mean_score", bootstrap_means(scores, seed=seed)[0])
         row |= _interval_cells("regression", change.regression)
         row |= _interval_cells("gain", change.gain)
@@ -253,39 +243,33 @@ def _levels(comparison: Comparison, seed: int) -> Row:
 
 def _changes(comparison: Comparison, plain: Comparison, seed: int) -> Row:
     """Figures of a variant minus those of the plain new version, sample by sample."""
-    plain_rows, rows = _shared_rows(plain.samples, comparison.samples)
-    if not len(rows):
+    before, after = shared_rows(plain, comparison)
+    if not len(before.rows):
         raise DataError(
             f"{comparison.new_name} and {plain.new_name} have no sample in common; "
             "evaluate all variants on the same dataset and split"
         )
-    before, after = plain.samples.iloc[plain_rows], comparison.samples.iloc[rows]
-    row: Row = {"paired_n": len(rows)}
+    row: Row = {"paired_n": len(before.rows)}
     if plain.counts is not None and comparison.counts is not None:
-        judged = (before["quadrant"].notna().to_numpy()) & (after["quadrant"].notna().to_numpy())
+        judged = before.judged & after.judged
         if judged.any():
-            row |= _flip_changes(before[judged], after[judged], seed)
+            row |= _flip_changes(before.where(judged), after.where(judged), seed)
     if plain.score is not None and plain.score == comparison.score:
-        row |= _score_changes(before, after, f"delta_{plain.score}", seed)
+        row |= _score_changes(before.change(plain.score), after.change(plain.score), seed)
     return row
 
 
-def _flip_changes(before: pd.DataFrame, after: pd.DataFrame, seed: int) -> Row:
-    flips_before = (before["quadrant"] == "Q4").to_numpy(dtype=bool)
-    flips_after = (after["quadrant"] == "Q4").to_numpy(dtype=bool)
-    nfr_change = paired_rate_difference(flips_after, flips_before, seed)
-    accuracy_change = paired_rate_difference(
-        after["new_correct"].to_numpy(dtype=bool), before["new_correct"].to_numpy(dtype=bool), seed
-    )
+def _flip_changes(before: SharedRows, after: SharedRows, seed: int) -> Row:
+    nfr_change = paired_rate_difference(after.flipped, before.flipped, seed)
+    accuracy_change = paired_rate_difference(after.right, before.right, seed)
     return {
         **_difference_cells("nfr_change", nfr_change),
-        "nfr_relative_change": _ratio(nfr_change.value, float(flips_before.mean())),
+        "nfr_relative_change": _ratio(nfr_change.value, float(before.flipped.mean())),
         **_difference_cells("accuracy_change", accuracy_change),
     }
 
 
-def _score_changes(before: pd.DataFrame, after: pd.DataFrame, delta: str, seed: int) -> Row:
-    delta_before, delta_after = before[delta].to_numpy(), after[delta].to_numpy()
+def _score_changes(delta_before: np.ndarray, delta_after: np.ndarray, seed: int) -> Row:
     lost_before, lost_after = np.maximum(-delta_before, 0.0), np.maximum(-delta_after, 0.0)
     parts = np.column_stack([lost_after - lost_before, delta_after - delta_before])
     regression_change, score_change = bootstrap_means(parts, seed=seed)
@@ -294,13 +278,6 @@ def _score_changes(before: pd.DataFrame, after: pd.DataFrame, delta: str, seed: 
         "regression_relative_change": _ratio(regression_change.value, float(lost_before.mean())),
         **_interval_cells("score_change", score_change),
     }
-
-
-def _shared_rows(first: pd.DataFrame, second: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers of the samples that both frames hold; ids are unique in each after the join."""
-    found = pd.Index(second["sample_id"]).get_indexer(pd.Index(first["sample_id"]))
-    first_rows = np.flatnonzero(found >= 0)
-    return first_rows, found[first_rows]
 
 
 def _rate_cells(name: str, rate: Rate) -> Row:

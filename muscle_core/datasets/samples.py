@@ -158,15 +158,20 @@ def read_sample_ids(path: Path, split: str) -> tuple[pa.Array, NDArray[np.int64]
         raise _damaged(path, error) from error
 
 
-def read_sample_rows(path: Path, places: NDArray[np.int64]) -> pa.Table:
-    """Some rows of the file in the columns of `SCHEMA`, in the order asked for; only their groups are read.
+def read_sample_rows(path: Path, places: NDArray[np.int64], columns: Sequence[str] | None = None) -> pa.Table:
+    """Some rows of the file, in the order asked for; only their groups are read.
+
+    Args:
+        path: of the file.
+        places: numbers of rows.
+        columns: of `SCHEMA`; by default all.
 
     Raises:
         DataError: the file is missing or damaged.
     """
     try:
         with pq.ParquetFile(path) as file:
-            return read_rows_of(file, places, SCHEMA.names)
+            return read_rows_of(file, places, columns or SCHEMA.names)
     except (pa.ArrowException, OSError, KeyError) as error:
         raise _damaged(path, error) from error
 
@@ -226,20 +231,25 @@ def read_samples(path: Path, split: str | None = None) -> list[Sample]:
         raise _damaged(path, error) from error
 
 
-def read_sample_table(path: Path, split: str | None = None) -> pa.Table:
-    """The same as an Arrow table in the columns of `SCHEMA`, for work on all samples at once; metadata is JSON text.
+def read_sample_table(path: Path, split: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+    """The same as an Arrow table, for work on all samples at once; metadata is JSON text.
+
+    Args:
+        path: of the file.
+        split: whose samples; by default all.
+        columns: of `SCHEMA`; by default all.
 
     Raises:
         DataError: the file is missing or damaged.
     """
     try:
-        return _read_table(path, split).select(SCHEMA.names)
+        return _read_table(path, split, columns or SCHEMA.names)
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise _damaged(path, error) from error
 
 
-def _read_table(path: Path, split: str | None) -> pa.Table:
-    return pq.read_table(path, filters=None if split is None else [("split", "=", split)])
+def _read_table(path: Path, split: str | None, columns: Sequence[str] = tuple(SCHEMA.names)) -> pa.Table:
+    return pq.read_table(path, columns=list(columns), filters=None if split is None else [("split", "=", split)])
 
 
 def _damaged(path: Path, error: Exception) -> DataError:

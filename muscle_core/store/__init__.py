@@ -19,6 +19,7 @@ from muscle_core.store.catalog import (
 from muscle_core.store.job_files import LOG, METRICS, job_file, publish_job_files
 from muscle_core.store.predictions import (
     PredictionWriter,
+    holds_outputs,
     read_prediction_rows,
     read_prediction_table,
     read_predictions,
@@ -56,6 +57,7 @@ __all__ = [
     "check_split",
     "get_dataset",
     "get_version",
+    "holds_outputs",
     "job_file",
     "list_datasets",
     "list_runs",

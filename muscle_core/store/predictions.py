@@ -133,6 +133,26 @@ def read_prediction_rows(folder: Path, rows: NDArray[np.int64], columns: Sequenc
         raise StoreError(f"the predictions at {folder} are damaged ({error}); evaluate again.") from error
 
 
+def holds_outputs(folder: Path) -> bool:
+    """Whether a prediction table holds the models' texts; told by the counts in its files, without reading a row.
+
+    Raises:
+        StoreError: the folder or its parts are missing or damaged.
+    """
+    try:
+        for part in sorted(folder.glob("part-*.parquet")):
+            about = pq.read_metadata(part)
+            at = about.schema.names.index("output") if "output" in about.schema.names else None
+            for number in range(0 if at is None else about.num_row_groups):
+                group = about.row_group(number)
+                counted = group.column(at).statistics
+                if counted is None or not counted.has_null_count or counted.null_count < group.num_rows:
+                    return True
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"the predictions at {folder} are damaged ({error}); evaluate again.") from error
+    return False
+
+
 def read_predictions(folder: Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Read a prediction table into pandas.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,14 @@ import pyarrow as pa
 import streamlit as st
 
 from muscle_core.actions.library.datasets import load_samples
-from muscle_core.actions.updates.compare import compared_columns_of, predictions_of, require_run
+from muscle_core.actions.updates.compare import compared_columns_of, require_run
 from muscle_core.actions.updates.explain import answer_text as text_of_answer
-from muscle_core.actions.updates.explain import explain, margin_unit, sample_table
 from muscle_core.actions.updates.noise import FloorRuns, JudgedUpdate, floor_of_runs, floor_runs
 from muscle_core.actions.updates.sample_columns import ComparedSamples, SplitIds
 from muscle_core.comparison import Comparison, compare, judge
-from muscle_core.comparison.repair import Repair, repair_of
+from muscle_core.comparison.repair import Repair, repair_by
 from muscle_core.comparison.sample_filter import SampleFilter, view_of
-from muscle_core.comparison.view import ViewOfSamples, row_of
+from muscle_core.comparison.view import ViewOfSamples, row_of, rows_of
 from muscle_core.datasets.samples import read_sample_ids, read_sample_rows, sample_of
 from muscle_core.errors import DataError
 from muscle_core.store import (
@@ -27,6 +26,7 @@ from muscle_core.store import (
     EvaluationRun,
     ModelVersion,
     Workspace,
+    holds_outputs,
     read_prediction_rows,
     read_prediction_table,
 )
@@ -34,11 +34,6 @@ from muscle_core.tasks import Sample
 from muscle_core.ui import words
 
 PREVIEW_CHARACTERS = 160
-
-
-@st.cache_resource(max_entries=16, show_spinner=words.READING_PREDICTIONS)
-def _predictions(home: str, run_id: str, _workspace: Workspace, _run: EvaluationRun) -> pd.DataFrame:
-    return predictions_of(_workspace, _run).set_index("sample_id", drop=False)
 
 
 @st.cache_resource(max_entries=16, show_spinner=words.COMPARING)
@@ -74,38 +69,16 @@ def _samples(home: str, dataset_id: str, split: str, _workspace: Workspace, _dat
     return {sample.id: sample for sample in load_samples(_workspace, _dataset, split)}
 
 
-@st.cache_resource(max_entries=8, show_spinner=words.LOOKING_FOR_CAUSES)
-def _causes(
-    home: str,
-    runs: tuple[str, str],
-    _workspace: Workspace,
-    _dataset: Dataset,
-    _runs: list[EvaluationRun],
-    _comparison: Comparison,
-) -> pd.DataFrame:
-    old, new = (_predictions(home, run.id, _workspace, run).reset_index(drop=True) for run in _runs)
-    table = sample_table(_workspace, _dataset, _runs[0].split)
-    flips = explain(_comparison, old, new, table, unit=margin_unit(_runs), flips_only=True)
-    return flips.set_index("sample_id")[["cause", "cause_rule", "cause_evidence"]]
+@st.cache_resource(max_entries=16, show_spinner=words.LOOKING_FOR_CAUSES)
+def _cause_table(home: str, runs: tuple[str, ...], _compared: ComparedSamples) -> pd.DataFrame:
+    return _compared.cause_table()
 
 
 @st.cache_resource(max_entries=16, show_spinner=words.READING_ADAPTER)
 def _repair(
     home: str, runs: tuple[str, ...], _workspace: Workspace, _run: EvaluationRun, _comparison: Comparison
 ) -> Repair:
-    answers = compared_columns_of(_workspace, _run)
-    correct = pd.Series(answers["correct"].to_pandas().to_numpy(), index=answers["sample_id"].to_pylist())
-    return repair_of(_comparison, correct)
-
-
-def predictions(workspace: Workspace, version: ModelVersion, dataset: Dataset, split: str) -> pd.DataFrame:
-    """Predictions of a version's newest run, by sample id.
-
-    Raises:
-        StoreError: it was not evaluated there.
-    """
-    run = require_run(workspace, version, dataset, split)
-    return _predictions(str(workspace.home), run.id, workspace, run)
+    return repair_by(_comparison.rows, compared_columns_of(_workspace, _run))
 
 
 def comparison(workspace: Workspace, old: ModelVersion, new: ModelVersion, dataset: Dataset, split: str) -> Comparison:
@@ -261,6 +234,29 @@ def sample(workspace: Workspace, dataset: Dataset, split: str, identity: str) ->
     return sample_of(read_sample_rows(workspace.local(dataset.path), known.places[row : row + 1]).to_pylist()[0])
 
 
+def inputs(workspace: Workspace, dataset: Dataset, split: str, ids: Sequence[str], gap: str) -> list[str]:
+    """What was asked in some samples of a split, without reading all of them; the gap where there is none of an id.
+
+    Raises:
+        DataError: the dataset's file is gone or damaged.
+    """
+    known = _split_ids(str(workspace.home), dataset.id, split, workspace, dataset)
+    rows = rows_of(known.ids, ids)
+    table = read_sample_rows(workspace.local(dataset.path), known.places[rows[rows >= 0]])
+    texts = iter(table["input"].to_pylist())
+    return [next(texts) if row >= 0 else gap for row in rows]
+
+
+def is_answered(workspace: Workspace, version: ModelVersion, dataset: Dataset, split: str, identity: str) -> bool:
+    """Whether a version's newest run holds an answer to a sample, also one that is there twice.
+
+    Raises:
+        StoreError: it was not evaluated there.
+    """
+    run = require_run(workspace, version, dataset, split)
+    return row_of(_run_ids(str(workspace.home), run.id, workspace, run), identity) is not None
+
+
 def prediction(
     workspace: Workspace, version: ModelVersion, dataset: Dataset, split: str, identity: str
 ) -> dict[str, Any] | None:
@@ -279,7 +275,7 @@ def prediction(
 def outcome(compared: Comparison, identity: str) -> dict[str, Any] | None:
     """What both versions did on one sample: a row of `Comparison.samples`; None where not both answered it."""
     row = row_of(compared.rows.ids, identity)
-    return None if row is None else compared.samples.iloc[row].to_dict()
+    return None if row is None else compared.rows.frame(np.array([row])).iloc[0].to_dict()
 
 
 def cause(
@@ -296,14 +292,22 @@ def cause(
 
 
 def causes(workspace: Workspace, old: ModelVersion, new: ModelVersion, dataset: Dataset, split: str) -> pd.DataFrame:
-    """Cause, rule and evidence of each negative flip of the newest runs of two versions, by sample id.
+    """How often each cause is among the negative flips of the newest runs; see `ComparedSamples.cause_table`.
 
     Raises:
         StoreError: one was not evaluated there.
     """
-    runs = [require_run(workspace, version, dataset, split) for version in (old, new)]
-    compared = comparison(workspace, old, new, dataset, split)
-    return _causes(str(workspace.home), (runs[0].id, runs[1].id), workspace, dataset, runs, compared)
+    compared = compared_samples(workspace, old, new, dataset, split)
+    return _cause_table(str(workspace.home), compared.run_ids, compared)
+
+
+def has_texts(workspace: Workspace, version: ModelVersion, dataset: Dataset, split: str) -> bool:
+    """Whether a version's newest run holds texts, which the rules for causes read one by one.
+
+    Raises:
+        StoreError: it was not evaluated there, or its predictions are damaged.
+    """
+    return holds_outputs(workspace.local(require_run(workspace, version, dataset, split).path))
 
 
 def answer_text(sample: Sample, prediction: Any) -> str:

@@ -42,9 +42,9 @@ def _sliceable(
     _comparison: Comparison,
 ) -> Sliceable:
     output = None
-    if "old_margin" not in _comparison.samples:
+    if _comparison.rows.margin[0] is None:
         output = read_prediction_table(_workspace.local(_old.path), ["sample_id", "output"])
-    samples = sample_table(_workspace, _dataset, _old.split)
+    samples = sample_table(_workspace, _dataset, _old.split, ("sample_id", "input", "metadata", "target"))
     frame = sliceable_samples(_comparison, samples, output, with_target=_dataset.task_kind == Classification.kind)
     if topics:
         frame = with_topics(frame)

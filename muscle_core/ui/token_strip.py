@@ -10,11 +10,14 @@ import html
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from muscle_core.actions.background.submit import submit_token_views
 from muscle_core.actions.strategies.token_view import job_of_tokens, why_no_tokens
+from muscle_core.comparison.sample_filter import in_quadrant
 from muscle_core.compat.config import STRATEGIES
 from muscle_core.interchange.exports import csv_text
 from muscle_core.jobs import ACTIVE, list_jobs
@@ -112,13 +115,12 @@ def show_all_strategies(workspace: Workspace, chosen: Picks, sample_ids: Sequenc
             the samples that lost score.
     """
     st.subheader(words.TITLE_ALL, anchor=False)
-    label, offered = words.FLIPS, list(sample_ids or ())
+    label, offered = words.FLIPS, list(sample_ids or ())[:_MOST_FLIPS]
     if sample_ids is None:
         label, offered = _flips(workspace, chosen)
     if not offered:
         st.info(words.NO_FLIPS, icon=":material/info:")
         return
-    offered = offered[:_MOST_FLIPS]
     sample_id = linked_select(label, offered, FLIP, help=words.EXPLAIN)
     sample = data.sample(workspace, chosen.dataset, chosen.split, sample_id)
     if sample is not None:
@@ -152,13 +154,13 @@ def _cut(text: str) -> str:
 def _flips(workspace: Workspace, chosen: Picks) -> tuple[str, list[str]]:
     """What can be chosen where nothing was named: label and ids."""
     compared = data.comparison(workspace, chosen.old, chosen.new, chosen.dataset, chosen.split)
-    frame = compared.samples
-    flips = frame.loc[(frame["quadrant"] == "Q4").fillna(False).astype(bool), "sample_id"]
-    if len(flips) or compared.score is None:
-        return words.FLIPS, list(flips)
-    change = frame[f"delta_{compared.score}"]
-    lost = change[change < 0].sort_values(kind="stable")
-    return words.LOSSES, list(frame.loc[lost.index, "sample_id"])
+    matched = compared.rows
+    label, rows = words.FLIPS, np.flatnonzero(in_quadrant(matched, "Q4"))
+    if not len(rows) and compared.score is not None:
+        old, new = matched.scores[compared.score]
+        lost = np.flatnonzero(new - old < 0)
+        label, rows = words.LOSSES, lost[np.argsort((new - old)[lost], kind="stable")]
+    return label, matched.ids.take(pa.array(rows[:_MOST_FLIPS])).to_pylist()
 
 
 def _whose(chosen: Picks, *, with_choice: bool) -> TokensOf:

@@ -156,7 +156,6 @@ def points(percentage_points: float) -> str:
 
 
 # What the reader waits for.
-READING_PREDICTIONS = "Reading predictions …"
 COMPARING = "Comparing …"
 MEASURING_NOISE = "Measuring the noise floor …"
 READING_SAMPLES = "Reading samples …"

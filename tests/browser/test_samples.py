@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 from serving import served, settled, violations
 
-from benchmarks.samples.workspace import make_workspace
+from benchmarks.pages.workspace import make_workspace
 from muscle_core.ui.row_choice import LINES_HEIGHT
 
 pytestmark = pytest.mark.browser

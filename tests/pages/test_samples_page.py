@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from benchmarks.samples.workspace import make_workspace
+from benchmarks.pages.workspace import make_workspace
 from muscle_core.actions.imports.outputs import import_predictions
 from muscle_core.actions.library.datasets import add_dataset_rows
 from muscle_core.actions.updates.compare import compare_versions

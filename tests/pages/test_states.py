@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from benchmarks.samples.workspace import make_workspace
+from benchmarks.pages.workspace import make_workspace
 from muscle_core.actions.updates.compare import compare_versions
 from muscle_core.store import Workspace
 from muscle_core.ui.frame import PAGES

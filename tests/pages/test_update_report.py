@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from furnished import furnish
 from streamlit.testing.v1 import AppTest
@@ -12,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from muscle_core.actions.imports.outputs import import_predictions
 from muscle_core.actions.library.datasets import add_dataset_rows
 from muscle_core.comparison import compare
-from muscle_core.comparison.repair import repair_of
+from muscle_core.comparison.repair import repair_by, repair_of
 from muscle_core.interchange import ImportColumns
 from muscle_core.store import Workspace
 from muscle_core.ui.update_report import in_short
@@ -82,6 +83,9 @@ def test_repair_counts_only_what_the_adapter_answered_once(trained: Workspace) -
     correct = pd.Series([True, False, True, True, False, None], index=["a", "b", "c", "c", "d", "e"], dtype="boolean")
     assert repair_of(compared, correct) == (1, 2, 1, 1)
     assert repair_of(compared, correct.iloc[:0]) == (0, 0, 0, 0)
+    for part in (correct, correct.iloc[:0], correct.iloc[::-1]):
+        answers = pa.table({"sample_id": list(part.index), "correct": pa.array(part, pa.bool_())})
+        assert repair_by(compared.rows, answers) == repair_of(compared, part)
 
 
 @pytest.fixture
@@ -128,6 +132,16 @@ def test_many_samples_are_searched_for_slices_when_asked(sums: Workspace, monkey
         assert "With 100 samples this takes some seconds" in text(app)
     app = clean(button(app, "Look for the part").click().run())
     assert "part: a" in text(app)
+
+
+def test_the_causes_of_many_texts_are_looked_for_when_asked(sums: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_short, "FLIPS_AT_ONCE", 13)
+    with monkeypatch.context() as patch:
+        patch.setattr(in_short.data, "causes", lambda *a: pytest.fail("it looked without being asked"))
+        app = opened()
+        assert "both answers of each of 14 negative flips" in text(app)
+    app = clean(button(app, "Find the causes").click().run())
+    assert button(app, "no answer extracted")
 
 
 def test_what_was_clicked_in_a_chart_opens_the_samples_without_earlier_filters(sums: Workspace) -> None:

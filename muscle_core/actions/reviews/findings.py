@@ -10,31 +10,23 @@ import itertools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
+from muscle_core.actions.reviews.answers import PairAnswers
 from muscle_core.actions.reviews.causes import Cause, list_causes, save_causes
-from muscle_core.actions.reviews.queue import (
-    DISAGREE,
-    QUEUES,
-    Progress,
-    are_among,
-    assign,
-    default_queue,
-    progress,
-    queue_of,
-    queue_samples,
-    shared_labels,
-)
+from muscle_core.actions.reviews.queue import QUEUES, Progress, assign, progress, queue_of, queue_samples
+from muscle_core.actions.reviews.queue_columns import DISAGREE, LABELS, QueuedSamples, shared_labels
 from muscle_core.actions.reviews.records import (
     ACCEPTABLE,
     SEVERITIES,
     VERDICTS,
-    PairAnswers,
     list_reviews,
     read_reviewed,
     save_review,
     withdraw_review,
 )
+from muscle_core.comparison.view import rows_of
 from muscle_core.errors import ConfigError
 from muscle_core.interchange.exports import csv_text, jsonl_text
 from muscle_core.metrics.agreement import Agreement, cohen_kappa
@@ -63,7 +55,6 @@ __all__ = [
     "withdraw_review",
 ]
 
-LABELS = ("verdict", "cause", "severity")
 FORMATS = ("csv", "jsonl")
 NOT_GIVEN = "not given"
 
@@ -212,21 +203,22 @@ def review_summary(
     _, answers, reviews = read_reviewed(workspace, old_name, new_name, dataset_name, split, answers)
     samples = queue_samples(answers, what)
     names = [cause.name for cause in list_causes(workspace)]
-    return summary_of(samples, reviews, names, what or default_queue(answers))
+    return summary_of(samples, reviews, names)
 
 
-def summary_of(samples: pd.DataFrame, reviews: pd.DataFrame, causes: list[str], what: str) -> ReviewSummary:
+def summary_of(samples: QueuedSamples, reviews: pd.DataFrame, causes: list[str]) -> ReviewSummary:
     """What `review_summary` returns, from `queue_samples`, `list_reviews` and the names of the causes."""
-    reviews = reviews[are_among(reviews["sample_id"], samples["sample_id"])]
+    reviews = reviews[samples.positions(reviews["sample_id"]) >= 0]
     fresh = reviews[~reviews["stale"]]
     n = fresh["sample_id"].nunique()
     shares = {}
     for label, order in (("verdict", list(VERDICTS)), ("cause", causes), ("severity", list(SEVERITIES))):
-        counts = pd.Series([one or NOT_GIVEN for one in shared_labels(fresh, label).values()]).value_counts()
+        counts = pd.Series([one or NOT_GIVEN for one in shared_labels(fresh["sample_id"], fresh[label]).values()])
+        counts = counts.value_counts()
         shown = [name for name in [*order, DISAGREE, NOT_GIVEN] if counts.get(name)]
         shares[label] = {name: rate(int(counts[name]), n) for name in shown}
     return ReviewSummary(
-        what=what,
+        what=samples.what,
         reviewed=rate(n, len(samples)),
         stale=reviews["sample_id"].nunique() - n,
         reviewers=tuple(sorted(reviews["reviewer"].unique())),
@@ -265,8 +257,8 @@ def export_reviews(
     if form not in FORMATS:
         raise ConfigError(f"reviews cannot be written as {form!r}; known: {', '.join(FORMATS)}.")
     _, answers, reviews = read_reviewed(workspace, old_name, new_name, dataset_name, split, answers)
-    known = answers.samples.drop_duplicates("sample_id").set_index("sample_id")
-    known = known.reindex(reviews["sample_id"])
+    rows = rows_of(answers.matched.ids, list(reviews["sample_id"]))
+    known = answers.matched.frame(np.unique(rows[rows >= 0])).set_index("sample_id").reindex(reviews["sample_id"])
     table = pd.DataFrame(
         {
             "dataset": dataset_name,

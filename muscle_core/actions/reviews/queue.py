@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from muscle_core.actions.reviews.records import (
-    PairAnswers,
-    check_reviewer,
-    of_pair,
-    read_reviewed,
-)
+from muscle_core.actions.reviews.answers import PairAnswers
+from muscle_core.actions.reviews.queue_columns import QueuedSamples, build_queue
+from muscle_core.actions.reviews.records import check_reviewer, of_pair, read_reviewed
 from muscle_core.actions.updates.compare import VersionPair
+from muscle_core.comparison.sample_filter import in_quadrant
 from muscle_core.errors import ConfigError, StoreError, raise_all
 from muscle_core.metrics.rates import Rate, rate
 from muscle_core.store import ReviewAssignment, Workspace
@@ -29,7 +27,6 @@ QUEUES = {
     LOSS: "samples that lost score",
     "all": "all samples",
 }
-STATES = ("unreviewed", "stale", "reviewed")
 
 
 class Progress(NamedTuple):
@@ -49,37 +46,37 @@ class Progress(NamedTuple):
     by_reviewer: pd.DataFrame
 
 
-def queue_samples(answers: PairAnswers, what: str | None = None) -> pd.DataFrame:
-    """The samples of a queue with their quadrants, in the order of the dataset; by loss, the largest first.
+def queue_samples(answers: PairAnswers, what: str | None = None) -> QueuedSamples:
+    """The samples of a queue, in the order of the dataset; by loss, the largest first.
 
     Args:
         answers: of the pair.
         what: one of `QUEUES`; by default the negative flips, or the losses where answers are neither right nor wrong.
 
-    Returns:
-        Columns sample_id and quadrant (missing where a sample is in none), and position from 0.
-
     Raises:
         ConfigError: there is no such queue.
     """
-    samples = answers.samples
+    matched = answers.matched
     what = what or default_queue(answers)
     if what not in QUEUES:
         raise ConfigError(f"there is no queue {what!r}; known: {', '.join(QUEUES)}.")
     if what == LOSS:
         if answers.score is None:
             raise ConfigError("these answers have no continuous score, so none lost score; choose another queue.")
-        change = samples[f"delta_{answers.score}"]
-        samples = samples[change < 0].loc[change[change < 0].sort_values(kind="stable").index]
-    elif what != "all":
-        samples = samples[(samples["quadrant"] == what).fillna(False).astype(bool)]
-    found = samples[["sample_id", "quadrant"]].reset_index(drop=True)
-    return found.assign(position=np.arange(len(found)))
+        old, new = matched.scores[answers.score]
+        change = new - old
+        lost = np.flatnonzero(change < 0)
+        rows = lost[np.argsort(change[lost], kind="stable")]
+    elif what == "all":
+        rows = np.arange(len(matched.ids))
+    else:
+        rows = np.flatnonzero(in_quadrant(matched, what))
+    return QueuedSamples(what, matched, rows)
 
 
 def default_queue(answers: PairAnswers) -> str:
     """The queue that is meant where none is named."""
-    return "Q4" if answers.score is None or answers.samples["quadrant"].notna().any() else LOSS
+    return "Q4" if answers.score is None or answers.matched.judged.any() else LOSS
 
 
 def queue_of(
@@ -106,7 +103,8 @@ def queue_of(
         answers: the answers, where they are read already.
 
     Returns:
-        One row a sample with sample_id, quadrant, position (in the order of `queue_samples`), state (one of `STATES`),
+        One row a sample with sample_id, quadrant (missing where a sample is in none), position (in the order of the
+        dataset, or by loss), state (one of `STATES`),
         assigned and reviewers (names, joined by ", "), and verdict, cause and severity: the reviewer's, or the one
         that all reviews share, else "reviewers disagree"; missing where there is no review.
 
@@ -115,66 +113,8 @@ def queue_of(
         ConfigError: there is no such queue.
     """
     pair, answers, reviews = read_reviewed(workspace, old_name, new_name, dataset_name, split, answers)
-    return build_queue(queue_samples(answers, what), reviews, list_assignments(workspace, pair), reviewer)
-
-
-def build_queue(
-    samples: pd.DataFrame, reviews: pd.DataFrame, assignments: pd.DataFrame, reviewer: str | None = None
-) -> pd.DataFrame:
-    """What `queue_of` returns, from `queue_samples`, `list_reviews` and `list_assignments`."""
-    own = reviews if reviewer is None else reviews[reviews["reviewer"] == reviewer]
-    fresh, stale = own[~own["stale"]], own[own["stale"]]
-    # Fresh reviews speak for a sample where there are any.
-    speaking = pd.concat([fresh, stale[~stale["sample_id"].isin(fresh["sample_id"])]])
-    index = pd.Index(samples["sample_id"].to_numpy(dtype=object))
-    state = np.zeros(len(index), dtype=np.int8)
-    for code, frame in ((1, stale), (2, fresh)):
-        state[_places(index, frame["sample_id"])] = code
-    queue = samples.assign(state=np.array(STATES, dtype=object)[state])
-    for column, frame in (("assigned", assignments), ("reviewers", reviews)):
-        queue[column] = _spread(index, _joined(frame), "")
-    for column in ("verdict", "cause", "severity"):
-        queue[column] = pd.Series(_spread(index, shared_labels(speaking, column), None), dtype=object)
-    return queue.iloc[np.argsort(state, kind="stable")].reset_index(drop=True)
-
-
-def are_among(sample_ids: pd.Series, others: pd.Series) -> np.ndarray:
-    """Which ids are among others; pandas' own `isin` takes seconds for hundreds of thousands of texts."""
-    index = pd.Index(others.to_numpy(dtype=object)).unique()
-    return index.get_indexer(sample_ids.to_numpy(dtype=object)) >= 0
-
-
-def _places(index: pd.Index, sample_ids: Iterable[str]) -> np.ndarray:
-    """Where those of the ids stand that are in an index."""
-    found = index.get_indexer(np.array(list(sample_ids), dtype=object))
-    return found[found >= 0]
-
-
-def _spread(index: pd.Index, values: dict[str, str | None], gap: str | None) -> np.ndarray:
-    """One value an id of the index, the gap where it has none."""
-    spread = np.full(len(index), gap, dtype=object)
-    places = index.get_indexer(np.array(list(values), dtype=object))
-    spread[places[places >= 0]] = np.array(list(values.values()), dtype=object)[places >= 0]
-    return spread
-
-
-def _joined(frame: pd.DataFrame) -> dict[str, str | None]:
-    """The names at each sample, in their order."""
-    names: dict[str, str | None] = {}
-    for identity, name in zip(frame["sample_id"], frame["reviewer"], strict=True):
-        names[identity] = f"{names[identity]}, {name}" if identity in names else name
-    return names
-
-
-DISAGREE = "reviewers disagree"
-
-
-def shared_labels(reviews: pd.DataFrame, column: str) -> dict[str, str | None]:
-    """The label that all reviews of a sample share, by sample id; `DISAGREE` where they do not."""
-    labels: dict[str, str | None] = {}
-    for identity, label in zip(reviews["sample_id"], reviews[column], strict=True):
-        labels[identity] = label if labels.setdefault(identity, label) == label else DISAGREE
-    return labels
+    queue = build_queue(queue_samples(answers, what), reviews, list_assignments(workspace, pair), reviewer)
+    return queue.frame(np.argsort(queue.state, kind="stable"))
 
 
 def list_assignments(workspace: Workspace, pair: VersionPair) -> pd.DataFrame:
@@ -237,16 +177,21 @@ def assign(
         with workspace.writing() as session:
             rows = list(session.scalars(sa.select(ReviewAssignment).where(of_pair(ReviewAssignment, pair))))
             if replace:
-                inside = set(samples["sample_id"])
-                back = [row for row in rows if row.sample_id in inside and (row.sample_id, row.reviewer) not in done]
+                inside = samples.positions(row.sample_id for row in rows) >= 0
+                back = [
+                    row
+                    for row, is_inside in zip(rows, inside, strict=True)
+                    if is_inside and (row.sample_id, row.reviewer) not in done
+                ]
                 for row in back:
                     session.delete(row)
                 session.flush()
                 kept = {id(row) for row in back}
                 rows = [row for row in rows if id(row) not in kept]
-            taken = {row.sample_id for row in rows} | set(reviews.loc[~reviews["stale"], "sample_id"])
-            free = [one for one in samples["sample_id"] if one not in taken][:limit]
-            dealt = deal(free, names, two_for_every)
+            taken = samples.positions([*(row.sample_id for row in rows), *reviews.loc[~reviews["stale"], "sample_id"]])
+            free = np.ones(len(samples), dtype=np.bool_)
+            free[taken[taken >= 0]] = False
+            dealt = deal(samples.ids_at(np.flatnonzero(free)[:limit]), names, two_for_every)
             if dealt:
                 common = {
                     "old_version_id": pair.old.id,
@@ -306,10 +251,10 @@ def progress(
     return progress_of(queue_samples(answers, what), reviews, list_assignments(workspace, pair))
 
 
-def progress_of(samples: pd.DataFrame, reviews: pd.DataFrame, assignments: pd.DataFrame) -> Progress:
+def progress_of(samples: QueuedSamples, reviews: pd.DataFrame, assignments: pd.DataFrame) -> Progress:
     """What `progress` returns, from `queue_samples`, `list_reviews` and `list_assignments`."""
-    reviews = reviews[are_among(reviews["sample_id"], samples["sample_id"])]
-    assignments = assignments[are_among(assignments["sample_id"], samples["sample_id"])]
+    reviews = reviews[samples.positions(reviews["sample_id"]) >= 0]
+    assignments = assignments[samples.positions(assignments["sample_id"]) >= 0]
     fresh = reviews[~reviews["stale"]]
     by_pair = {(row.sample_id, row.reviewer): bool(row.stale) for row in reviews.itertuples()}
     pairs = zip(assignments["sample_id"], assignments["reviewer"], strict=True)

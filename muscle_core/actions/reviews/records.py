@@ -7,17 +7,15 @@ again.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
 import sqlalchemy as sa
 
+from muscle_core.actions.reviews.answers import PairAnswers, answer_hashes, hash_of, newest_answers, pair_answers
 from muscle_core.actions.reviews.causes import Cause, causes_in, find_cause, write_defaults
-from muscle_core.actions.updates.compare import VersionPair, predictions_of, runs_of_pair, version_pair
-from muscle_core.comparison import compare
+from muscle_core.actions.updates.compare import VersionPair, version_pair
 from muscle_core.errors import ConfigError, StoreError, raise_all
 from muscle_core.store import (
     Review,
@@ -40,65 +38,6 @@ COLUMNS = (
     *("stale", "revision", "answers", "created_at", "updated_at"),
 )
 _NAME_LENGTH, _NOTE_LENGTH = 80, 10_000
-
-
-class PairAnswers(NamedTuple):
-    """The answers that reviews are about.
-
-    Attributes:
-        samples: `Comparison.samples` of the pair.
-        score: its leading continuous score, or None.
-        old: predictions of the old version, by sample id.
-        new: predictions of the new version, by sample id.
-        runs: ids of the two evaluation runs that they are of.
-    """
-
-    samples: pd.DataFrame
-    score: str | None
-    old: pd.DataFrame
-    new: pd.DataFrame
-    runs: tuple[str, str]
-
-
-def pair_answers(workspace: Workspace, pair: VersionPair) -> PairAnswers:
-    """The newest answers of both versions.
-
-    Raises:
-        StoreError: one was not evaluated there; the message says how to.
-    """
-    first, second = runs_of_pair(workspace, pair)
-    old, new = predictions_of(workspace, first), predictions_of(workspace, second)
-    compared = compare(old, new, task_kind=pair.dataset.task_kind, old_name=pair.old.name, new_name=pair.new.name)
-    by_id = [frame.set_index("sample_id", drop=False) for frame in (old, new)]
-    return PairAnswers(compared.samples, compared.score, by_id[0], by_id[1], (first.id, second.id))
-
-
-def answer_hashes(answers: PairAnswers, sample_ids: Collection[str]) -> dict[str, str]:
-    """Hash of the two answers to each sample; a sample that is not in the comparison is left out."""
-    wanted = list(dict.fromkeys(sample_ids))
-    if not wanted:
-        return {}
-    compared = answers.samples["sample_id"]
-    known = compared[compared.isin(wanted)]
-    sides = []
-    for frame in (answers.old, answers.new):
-        found = frame.loc[known]  # a compared sample occurs once in both
-        outputs = found["output"] if "output" in found else [None] * len(found)
-        sides.append([(_text(p), _text(o)) for p, o in zip(found["prediction"], outputs, strict=True)])
-    return {identity: _hash(old, new) for identity, old, new in zip(known, *sides, strict=True)}
-
-
-def _hash(old: tuple[str | None, str | None], new: tuple[str | None, str | None]) -> str:
-    return hashlib.sha256(json.dumps([old, new]).encode()).hexdigest()
-
-
-def _newest(workspace: Workspace, pair: VersionPair, answers: PairAnswers | None) -> PairAnswers:
-    runs = tuple(run.id for run in runs_of_pair(workspace, pair))
-    return answers if answers is not None and answers.runs == runs else pair_answers(workspace, pair)
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None or value is pd.NA or value != value else str(value)
 
 
 def check_reviewer(name: str) -> str:
@@ -157,7 +96,7 @@ def save_review(
     reviewer = check_reviewer(reviewer)
     note = note.strip()
     raise_all(_problems(verdict, cause, severity, note), ConfigError, "the review cannot be saved")
-    hashes = answer_hashes(_newest(workspace, pair, answers), [sample_id])
+    hashes = answer_hashes(newest_answers(workspace, pair, answers), [sample_id])
     if sample_id not in hashes:
         raise StoreError(
             f"no sample {sample_id!r} was answered by both {old_name!r} and {new_name!r} on {dataset_name!r} ({split})."
@@ -338,8 +277,8 @@ def reviews_of_sample(
     )
     with workspace.reading() as session:
         found = [(row[0], row[1]) for row in session.execute(query)]
-    sides = [(_text(row.get("prediction")), _text(row.get("output"))) for row in (old, new)]
-    current = _hash(*sides)
+    sides = [(row.get("prediction"), row.get("output")) for row in (old, new)]
+    current = hash_of(*sides)
     return [
         {
             "reviewer": review.reviewer,

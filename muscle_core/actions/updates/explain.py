@@ -100,7 +100,7 @@ def explain(
         flips_only: return the negative flips alone.
         chosen: rows of the comparison to return, where not all; the tables need only hold these.
     """
-    frame = comparison.samples if chosen is None else comparison.samples.iloc[chosen].reset_index(drop=True)
+    frame = comparison.samples if chosen is None else comparison.rows.frame(chosen)
     frame = frame[frame["quadrant"] == "Q4"].reset_index(drop=True) if flips_only else frame.copy()
     ids = pa.array(frame["sample_id"], pa.large_string())
     found = samples.take(_places(ids, samples["sample_id"]))
@@ -188,7 +188,7 @@ def sliceable_samples(
 
     Args:
         comparison: of two prediction tables.
-        samples: of the split, as `sample_table` returns them.
+        samples: of the split, as `sample_table` returns them; sample_id, input, metadata, and maybe target are read.
         old_output: `sample_id` and `output` of the old version; adds `old_output_chars`.
         with_target: add `target`, by which classifications are sliced.
 
@@ -196,12 +196,10 @@ def sliceable_samples(
         `quadrant`, `gold`, `old_margin` and `delta_<score>` where known, `input`, `input_chars`, `meta.<field>`, and
         what was asked for; `attrs["nested_metadata"]` as of `explained_samples`.
     """
-    whole = comparison.samples
-    kept = [c for c in whole.columns if c in ("quadrant", "gold", "old_margin") or str(c).startswith("delta_")]
-    frame = whole[kept].copy()
-    ids = pa.array(whole["sample_id"], pa.large_string())
-    places = _places(ids, samples["sample_id"])
-    found = samples.select(["input", "metadata", *(["target"] if with_target else [])]).take(places)
+    deltas = [f"delta_{name}" for name in comparison.rows.scores]
+    frame = comparison.rows.frame(names=("quadrant", "gold", "old_margin", *deltas))
+    columns = ["sample_id", "input", "metadata", *(["target"] if with_target else [])]
+    found = _in_order(samples.select(columns), comparison.rows.ids)
     frame["input"] = found["input"].to_pandas()
     if with_target:
         frame["target"] = found["target"].to_pandas()
@@ -209,10 +207,8 @@ def sliceable_samples(
     frame = frame.assign(**{METADATA + name: values for name, values in metadata.items()})
     frame["input_chars"] = text_lengths(found["input"])
     if old_output is not None:
-        rows = _places(ids, old_output["sample_id"])
-        frame["old_output_chars"] = text_lengths(
-            old_output["output"].combine_chunks().cast(pa.large_string()).take(rows)
-        )
+        output = _in_order(old_output, comparison.rows.ids)["output"].cast(pa.large_string())
+        frame["old_output_chars"] = text_lengths(output)
     frame.attrs[NESTED] = [METADATA + name for name in nested]
     return frame
 
@@ -226,8 +222,14 @@ def answer_text(answer: object, choices: Sequence[str]) -> str:
     return answer
 
 
-def sample_table(workspace: Workspace, dataset: Dataset, split: str) -> pa.Table:
+def sample_table(workspace: Workspace, dataset: Dataset, split: str, columns: Sequence[str] | None = None) -> pa.Table:
     """Samples of a split as an Arrow table.
+
+    Args:
+        workspace: where the dataset is.
+        dataset: whose samples.
+        split: which of them.
+        columns: to read; by default all.
 
     Raises:
         DataError: the dataset's file is gone or damaged.
@@ -236,7 +238,7 @@ def sample_table(workspace: Workspace, dataset: Dataset, split: str) -> pa.Table
     path = workspace.local(dataset.path)
     if not path.is_file():
         raise DataError(f"the file of dataset {dataset.name!r} is gone: {path}. Add the dataset again.")
-    return read_sample_table(path, split)
+    return read_sample_table(path, split, columns)
 
 
 def margin_unit(runs: Iterable[EvaluationRun]) -> str:
@@ -294,6 +296,12 @@ def column_named(frame: pd.DataFrame, field: str) -> str:
 def with_topics(frame: pd.DataFrame, topics: int | None = None, *, seed: int = 0) -> pd.DataFrame:
     """The frame with a column `topic`, found in the inputs; see `muscle_core.comparison.topics.find_topics`."""
     return frame.assign(**{TOPIC: find_topics(frame["input"], topics, seed=seed)})
+
+
+def _in_order(table: pa.Table, wanted: pa.Array) -> pa.Table:
+    """The rows of some samples; a row of missing values for one that is not there."""
+    ids = table["sample_id"].cast(pa.large_string()).combine_chunks()
+    return table if ids.equals(wanted) else table.take(pc.index_in(wanted, value_set=ids))
 
 
 def _places(wanted: pa.Array, ids: pa.ChunkedArray) -> pa.Array:

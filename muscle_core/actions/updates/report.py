@@ -12,10 +12,11 @@ from uuid import uuid4
 
 import pandas as pd
 
+from muscle_core.actions.reviews.answers import PairAnswers
 from muscle_core.actions.reviews.causes import list_causes
 from muscle_core.actions.reviews.findings import LABELS, agreement_of, summary_of
-from muscle_core.actions.reviews.queue import are_among, default_queue, queue_samples
-from muscle_core.actions.reviews.records import PairAnswers, reviews_of
+from muscle_core.actions.reviews.queue import queue_samples
+from muscle_core.actions.reviews.records import reviews_of
 from muscle_core.actions.strategies.over_seeds import compare_over_seeds
 from muscle_core.actions.updates.compare import (
     VersionPair,
@@ -214,7 +215,7 @@ def gather_report(
         over_seeds=over_seeds,
         variants=variants,
         compat=effect,
-        reviews=_reviews(workspace, VersionPair(versions[0], versions[1], dataset, split), comparison, frames, runs),
+        reviews=_reviews(workspace, VersionPair(versions[0], versions[1], dataset, split), comparison, runs),
         flips=flips,
     )
 
@@ -223,22 +224,19 @@ def _reviews(
     workspace: Workspace,
     pair: VersionPair,
     comparison: Comparison,
-    frames: Sequence[pd.DataFrame],
     runs: Sequence[EvaluationRun],
 ) -> Reviews | None:
     """What people said of the samples that the update broke; None where nobody said anything."""
-    old, new = (frame.set_index("sample_id", drop=False) for frame in frames[:2])
-    answers = PairAnswers(comparison.samples, comparison.score, old, new, (runs[0].id, runs[1].id))
+    answers = PairAnswers(workspace, runs[:2], comparison)
     every = reviews_of(workspace, pair, answers)
     samples = queue_samples(answers)
-    said = every[are_among(every["sample_id"], samples["sample_id"])]
+    said = every[samples.positions(every["sample_id"]) >= 0]
     if said.empty:
         return None
     causes = [cause.name for cause in list_causes(workspace)]
-    found = summary_of(samples, said, causes, default_queue(answers))
+    found = summary_of(samples, said, causes)
     fresh = said[~said["stale"]]
-    place = pd.Series(samples["position"].to_numpy(), index=samples["sample_id"].to_numpy())
-    order = pd.DataFrame({"position": place.reindex(fresh["sample_id"]).to_numpy(), "by": fresh["reviewer"].to_numpy()})
+    order = pd.DataFrame({"position": samples.positions(fresh["sample_id"]), "by": fresh["reviewer"].to_numpy()})
     fresh = fresh.iloc[order.sort_values(["position", "by"], kind="stable").index]
     return Reviews(
         reviewed=found.reviewed,

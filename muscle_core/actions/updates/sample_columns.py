@@ -23,18 +23,17 @@ from muscle_core.actions.updates.explain import (
     TOPIC,
     answer_text,
     column_of,
-    explain,
-    margin_unit,
     text_lengths,
 )
+from muscle_core.actions.updates.flip_causes import causes_of_flips, sample_texts
 from muscle_core.comparison import Comparison
 from muscle_core.comparison.causes import cause_table
 from muscle_core.comparison.columns import flag_column, text_column
 from muscle_core.comparison.conditions import Column, read_column
 from muscle_core.comparison.matching import is_all, match_ids
 from muscle_core.comparison.sample_filter import SampleColumns, in_quadrant
-from muscle_core.datasets.samples import read_sample_column, read_sample_rows, read_sample_table
-from muscle_core.store import Dataset, EvaluationRun, Workspace, read_prediction_rows, read_prediction_table
+from muscle_core.datasets.samples import read_sample_column
+from muscle_core.store import Dataset, EvaluationRun, Workspace, read_prediction_table
 from muscle_core.tasks.classification import Classification
 
 Rows = NDArray[np.int64]
@@ -42,7 +41,6 @@ _Made = TypeVar("_Made")
 _NO_ANSWER = answer_text(None, ())
 _MOST_FOR_TOPICS = 10_000  # to find the topics of more takes long; a link that names one still does it
 _MOST_VALUES = 200  # of a field that is offered
-_OF_CAUSES = ("sample_id", "output", "finish_reason")
 
 
 class SplitIds(NamedTuple):
@@ -118,7 +116,7 @@ class ComparedSamples:
             or None), cause (of negative flips), for each score delta_<score>, and where it is known new_margin.
         """
         found, take = self.comparison.rows, pa.array(rows)
-        texts = self._samples_at(rows)
+        texts = sample_texts(self._path, self._places[rows])
         choices = [list(options or ()) for options in texts["choices"].to_pylist()]
         frame: dict[str, Any] = {
             "sample_id": found.ids.take(take).to_pylist(),
@@ -134,7 +132,7 @@ class ComparedSamples:
         for side, answer, right in zip(("old", "new", "compat"), answers, rights, strict=False):
             frame[f"{side}_answer"] = list(map(answer_text, answer.take(take).to_pylist(), choices))
             frame[f"{side}_right"] = right.take(take).to_pylist()
-        frame["cause"] = self._causes_at(rows, texts)
+        frame["cause"] = self._causes_at(rows)
         for score, (old, new) in found.scores.items():
             frame[f"delta_{score}"] = new[rows] - old[rows]
         margin = found.margin[1]
@@ -147,7 +145,7 @@ class ComparedSamples:
         return self._once("causes", self._all_causes)[0]
 
     def cause_table(self) -> pd.DataFrame:
-        """How many flips have each cause (`flips`) and its rule (`rule`), by cause, most frequent first."""
+        """The table of `muscle_core.comparison.causes.cause_table`, by cause."""
         return self._once("causes", self._all_causes)[1]
 
     def compat_correct(self) -> pa.Array:
@@ -177,41 +175,25 @@ class ComparedSamples:
             bool(rows.old_right[row]), bool(rows.new_right[row])
         ]
 
-    def _samples_at(self, rows: NDArray[Any]) -> pa.Table:
-        places = self._places[rows]
-        known = np.flatnonzero(places >= 0)
-        table = read_sample_rows(self._path, places[known])
-        if len(known) == len(rows):
-            return table
-        order = np.full(len(rows), -1)  # a dataset may lack a sample that was answered
-        order[known] = np.arange(len(known))
-        return table.take(pa.array(order, mask=order < 0))
-
     def cause_of(self, row: int) -> dict[str, str] | None:
         """`cause`, `cause_rule` and `cause_evidence` of a sample, by its row; None where it is no negative flip."""
         if self._quadrant(row) != "Q4":
             return None
-        rows = np.array([row])
-        found = self._explained(rows, self._samples_at(rows)).iloc[0]
+        found = self._explained(np.array([row])).iloc[0]
         return {name: found[name] for name in ("cause", "cause_rule", "cause_evidence")}
 
-    def _causes_at(self, rows: NDArray[Any], texts: pa.Table) -> list[str | None]:
+    def _causes_at(self, rows: NDArray[Any]) -> list[str | None]:
         """Causes of the flips among some rows."""
         chosen = [place for place, row in enumerate(rows) if self._quadrant(int(row)) == "Q4"]
         causes: list[str | None] = [None] * len(rows)
         if chosen:
-            found = self._explained(np.asarray(rows)[chosen], texts.take(chosen))
-            for place, cause in zip(chosen, found["cause"], strict=True):
+            for place, cause in zip(chosen, self._explained(np.asarray(rows)[chosen])["cause"], strict=True):
                 causes[place] = cause
         return causes
 
-    def _explained(self, flips: NDArray[Any], texts: pa.Table) -> pd.DataFrame:
+    def _explained(self, flips: NDArray[Any]) -> pd.DataFrame:
         """Some negative flips with their causes, without looking at all others."""
-        old, new = (
-            read_prediction_rows(self._workspace.local(run.path), places[flips], _OF_CAUSES)
-            for run, places in zip(self._runs, self.comparison.rows.rows, strict=False)
-        )
-        return explain(self.comparison, old, new, texts, unit=margin_unit(self._runs[:2]), chosen=flips)
+        return causes_of_flips(self._workspace, self._runs[:2], self.comparison, flips, self._path, self._places[flips])
 
     # ------------------------------------------------------------------------------------------------- all samples
 
@@ -299,16 +281,11 @@ class ComparedSamples:
     def _all_causes(self) -> tuple[pa.Array, pd.DataFrame]:
         rows = self.comparison.rows
         flips = np.flatnonzero(in_quadrant(rows, "Q4"))
-        old, new = (
-            read_prediction_table(self._workspace.local(run.path), _OF_CAUSES).take(pa.array(places[flips]))
-            for run, places in zip(self._runs, rows.rows, strict=False)
-        )
-        table = read_sample_table(self._path, self._split)
-        found = explain(self.comparison, old, new, table, unit=margin_unit(self._runs[:2]), chosen=flips)
+        found = self._explained(flips)
         place = np.full(len(rows.ids), -1)
         place[flips] = np.arange(len(flips))
         causes = pa.array(found["cause"], pa.large_string()).take(pa.array(place, mask=place < 0))
-        return causes, cause_table(found).set_index("cause")[["flips", "rule"]]
+        return causes, cause_table(found).set_index("cause")
 
     # ----------------------------------------------------------------------------------------------------- fields
 
@@ -374,8 +351,7 @@ class ComparedSamples:
                 return None
             taken = table[column].cast(pa.large_string()).take(pa.array(self.comparison.rows.rows[position]))
             return text_lengths(taken) if column == "output" else taken.to_pandas()
-        samples = self.comparison.samples
-        return samples.get(name)
+        return self.comparison.rows.frame(names=(name,)).get(name)
 
     def _metadata(self) -> tuple[list[str], Rows]:
         """The distinct texts of the metadata, and which of them each sample has (one after the last for none)."""

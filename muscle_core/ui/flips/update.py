@@ -6,7 +6,6 @@ import pandas as pd
 import streamlit as st
 
 from muscle_core.comparison import Comparison
-from muscle_core.comparison.causes import cause_table
 from muscle_core.figures import cause_bars, flow_chart, rates_chart
 from muscle_core.metrics import rate
 from muscle_core.metrics.text import rate_text
@@ -100,7 +99,7 @@ def _causes(home: Workspace, chosen: Picks, comparison: Comparison) -> None:
         st.caption(words.causes_many(f"{counts.q4:,}"))
         if not st.toggle(words.FIND_CAUSES, key="flips_causes_wanted"):
             return
-    table = cause_table(data.causes(home, chosen.old, chosen.new, chosen.dataset, chosen.split))
+    table = data.causes(home, chosen.old, chosen.new, chosen.dataset, chosen.split).reset_index()
     first = table.iloc[0]
     chart(
         cause_bars(table),

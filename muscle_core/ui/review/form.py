@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from muscle_core.actions.reviews.answers import answer_hashes
 from muscle_core.actions.reviews.causes import Cause, list_causes
 from muscle_core.actions.reviews.records import (
     REGRESSION,
     SEVERITIES,
     VERDICTS,
-    answer_hashes,
     save_review,
     withdraw_review,
 )

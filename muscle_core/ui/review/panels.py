@@ -7,13 +7,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from muscle_core.actions.reviews.causes import Cause, list_causes, save_causes
-from muscle_core.actions.reviews.findings import LABELS, agreement_of, allow_list, export_reviews, summary_of
+from muscle_core.actions.reviews.findings import agreement_of, allow_list, export_reviews, summary_of
 from muscle_core.actions.reviews.queue import QUEUES, assign
-from muscle_core.comparison.view import page_count, page_of
+from muscle_core.actions.reviews.queue_columns import LABELS, UNREVIEWED, Positions
+from muscle_core.comparison.view import page_count
 from muscle_core.metrics import Rate
 from muscle_core.ui import data
 from muscle_core.ui.frame import errors_shown, plain, wrapping_columns
@@ -29,7 +31,7 @@ _PAGE = "review_page"
 _SAID = "_review_panel_said"
 
 
-def show(state: Review, shown: pd.DataFrame, sample_key: str) -> None:
+def show(state: Review, shown: Positions, sample_key: str) -> None:
     """Draw the panels; only the open one is worked out."""
     st.divider()
     tabs = st.tabs(list(words.TABS.values()), key="review_panel", on_change="rerun")
@@ -43,7 +45,7 @@ def show(state: Review, shown: pd.DataFrame, sample_key: str) -> None:
                 draw(state)
 
 
-def _queue(state: Review, shown: pd.DataFrame, sample_key: str) -> None:
+def _queue(state: Review, shown: Positions, sample_key: str) -> None:
     pages = page_count(len(shown), PAGE_SIZE)
     left, right = st.columns([3, 2], vertical_alignment="center")
     left.caption(words.queue_line(len(shown), len(state.queue), QUEUES[state.what]))
@@ -51,13 +53,16 @@ def _queue(state: Review, shown: pd.DataFrame, sample_key: str) -> None:
         restore(_PAGE, 1, lambda number: isinstance(number, int) and 1 <= number <= pages, int)
         page = st.pagination(pages, key=_PAGE)
         publish(_PAGE, page if page > 1 else None)
-    view = page_of(shown, page, PAGE_SIZE)
-    if view.empty:
+    if not len(shown):
         st.info(words.NONE_LEFT_ABOVE, icon=":material/filter_alt_off:")
         return
-    samples = data.samples(state.workspace, state.chosen.dataset, state.chosen.split)
+    view = state.queue.frame(shown[(page - 1) * PAGE_SIZE : page * PAGE_SIZE])
     ids = list(view["sample_id"])
-    inputs = [samples[one].input[: data.PREVIEW_CHARACTERS] if one in samples else "" for one in ids]
+    chosen = state.chosen
+    inputs = [
+        text[: data.PREVIEW_CHARACTERS]
+        for text in data.inputs(state.workspace, chosen.dataset, chosen.split, ids, gap="")
+    ]
     table = view[["state", "sample_id", "assigned", "verdict", "cause", "severity"]].fillna("").copy()
     table.insert(2, "input", inputs)
     # The ids are part of the key: a selection is a position, and must not survive another view.
@@ -85,7 +90,7 @@ def _queue(state: Review, shown: pd.DataFrame, sample_key: str) -> None:
 
 def _findings(state: Review) -> None:
     names = [cause.name for cause in list_causes(state.workspace)]
-    found = summary_of(state.samples, state.reviews, names, state.what)
+    found = summary_of(state.queue.samples, state.reviews, names)
     if not found.reviewed.numerator:
         st.info(words.none_reviewed(QUEUES[state.what]), icon=":material/info:")
         return
@@ -141,7 +146,7 @@ def _agreement(state: Review) -> None:
 
 
 def _assign(state: Review) -> None:
-    free = int(((state.queue["assigned"] == "") & (state.queue["state"] == "unreviewed")).sum())
+    free = int(np.count_nonzero(state.queue.unassigned() & (state.queue.state == UNREVIEWED)))
     if free:
         st.markdown(words.deal(QUEUES[state.what], free))
     else:

@@ -8,24 +8,29 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from muscle_core.actions.reviews.answers import PairAnswers
 from muscle_core.actions.reviews.queue import (
     LOSS,
     QUEUES,
-    STATES,
     Progress,
-    are_among,
-    build_queue,
     default_queue,
     list_assignments,
     progress_of,
     queue_samples,
 )
-from muscle_core.actions.reviews.records import PairAnswers, check_reviewer, list_reviews
+from muscle_core.actions.reviews.queue_columns import (
+    REVIEWED,
+    STALE,
+    STATES,
+    Positions,
+    Queue,
+    QueuedSamples,
+    build_queue,
+)
+from muscle_core.actions.reviews.records import check_reviewer, list_reviews
 from muscle_core.actions.updates.compare import VersionPair, require_run
-from muscle_core.actions.updates.explain import margin_unit
 from muscle_core.comparison import Comparison
-from muscle_core.comparison.causes import find_causes
-from muscle_core.store import Workspace
+from muscle_core.store import EvaluationRun, Workspace
 from muscle_core.ui import data
 from muscle_core.ui.frame import errors_shown, plain, wrapping_columns
 from muscle_core.ui.moves import Move, move_buttons
@@ -51,12 +56,10 @@ class Review(NamedTuple):
         answers: the answers that reviews are about.
         reviewer: whose reviews these are; "" where no name was given.
         what: the queue.
-        samples: its samples, as of `queue_samples`.
-        queue: the same with what is known of each, in the order of the queue.
+        queue: its samples with what is known of each.
         reviews: all reviews of the pair.
         assignments: who is asked to review what.
         progress: how far the queue is.
-        unit: of the margins.
     """
 
     workspace: Workspace
@@ -65,12 +68,10 @@ class Review(NamedTuple):
     answers: PairAnswers
     reviewer: str
     what: str
-    samples: pd.DataFrame
-    queue: pd.DataFrame
+    queue: Queue
     reviews: pd.DataFrame
     assignments: pd.DataFrame
     progress: Progress
-    unit: str
 
     @property
     def names(self) -> tuple[Workspace, str, str, str]:
@@ -89,8 +90,7 @@ def show(workspace: Workspace, chosen: Picks) -> None:
     comparison = data.comparison(workspace, chosen.old, chosen.new, chosen.dataset, chosen.split)
     versions = (chosen.old, chosen.new)
     runs = [require_run(workspace, one, chosen.dataset, chosen.split) for one in versions]
-    old, new = (data.predictions(workspace, one, chosen.dataset, chosen.split) for one in versions)
-    answers = PairAnswers(comparison.samples, comparison.score, old, new, (runs[0].id, runs[1].id))
+    answers = _answers(str(workspace.home), (runs[0].id, runs[1].id), workspace, runs, comparison)
     names = (workspace, chosen.old.name, chosen.new.name, chosen.dataset.name)
     reviews = list_reviews(*names, split=chosen.split, answers=answers)
     assignments = list_assignments(workspace, VersionPair(chosen.old, chosen.new, chosen.dataset, chosen.split))
@@ -101,17 +101,17 @@ def show(workspace: Workspace, chosen: Picks) -> None:
         offered = [one for one in QUEUES if (one == LOSS and answers.score) or one == "all" or _has(comparison, one)]
         default = default_queue(answers)
         what = linked_select(words.QUEUE, offered, "review_of", default=default, format_func=lambda one: QUEUES[one])
-    samples = _kept_samples(str(workspace.home), answers.runs, what, answers)
-    queue = build_queue(samples, reviews, assignments, reviewer or None).sort_values("position", ignore_index=True)
+    samples = _samples(str(workspace.home), answers.runs, what, answers)
     state = Review(
-        *(workspace, chosen, comparison, answers, reviewer, what, samples, queue, reviews, assignments),
+        *(workspace, chosen, comparison, answers, reviewer, what),
+        build_queue(samples, reviews, assignments, reviewer or None),
+        *(reviews, assignments),
         progress_of(samples, reviews, assignments),
-        margin_unit(runs),
     )
     shown = _filtered(state, columns[1:])
     with bar:
         _progress(state)
-    if queue.empty:
+    if not len(samples):
         st.success(words.empty_queue(QUEUES[what]), icon=":material/check_circle:")
     else:
         _sample_and_form(state, shown)
@@ -135,13 +135,21 @@ def _has(comparison: Comparison, what: str) -> bool:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _kept_samples(home: str, runs: tuple[str, ...], what: str, _answers: PairAnswers) -> pd.DataFrame:
+def _answers(
+    home: str, run_ids: tuple[str, str], _workspace: Workspace, _runs: list[EvaluationRun], _comparison: Comparison
+) -> PairAnswers:
+    return PairAnswers(_workspace, _runs, _comparison)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _samples(home: str, runs: tuple[str, ...], what: str, _answers: PairAnswers) -> QueuedSamples:
     return queue_samples(_answers, what)
 
 
-def _filtered(state: Review, columns: list[Any]) -> pd.DataFrame:
-    """The samples that the filters leave, in the order of the queue."""
-    shown = state.queue
+def _filtered(state: Review, columns: list[Any]) -> Positions:
+    """Positions of the samples that the filters leave, in the order of the queue."""
+    queue = state.queue
+    keep = np.ones(len(queue), dtype=np.bool_)
     people = list(dict.fromkeys(state.assignments["reviewer"]))
     offered = [_EVERYBODY, *([_MINE] if state.reviewer in people else []), *people, *([_NOBODY] if people else [])]
     with columns[0]:
@@ -153,11 +161,11 @@ def _filtered(state: Review, columns: list[Any]) -> pd.DataFrame:
             format_func=lambda name: words.me(state.reviewer) if name == _MINE else name.removeprefix("*"),
         )
     if whose == _NOBODY:
-        shown = shown[shown["assigned"] == ""]
+        keep &= queue.unassigned()
     elif whose != _EVERYBODY:
         name = state.reviewer if whose == _MINE else whose
         asked = state.assignments.loc[state.assignments["reviewer"] == name, "sample_id"]
-        shown = shown[are_among(shown["sample_id"], asked)]
+        keep &= _at(queue, queue.samples.positions(asked))
     with columns[1]:
         wanted = linked_select(
             words.SHOW,
@@ -166,15 +174,21 @@ def _filtered(state: Review, columns: list[Any]) -> pd.DataFrame:
             help=words.by_reviews_of(state.reviewer) if state.reviewer else words.BY_ANYBODY,
         )
     if wanted != "all":
-        shown = shown[shown["state"] == wanted]
-    causes = list(dict.fromkeys(one for one in state.queue["cause"] if one))
+        keep &= queue.state == STATES.index(wanted)
     with columns[2]:
         cause = linked_select(
-            words.CAUSE, [_ANY, *causes], "review_cause", format_func=lambda name: name.removeprefix("*")
+            words.CAUSE, [_ANY, *queue.causes()], "review_cause", format_func=lambda name: name.removeprefix("*")
         )
     if cause != _ANY:
-        shown = shown[shown["cause"] == cause]
-    return shown
+        keep &= _at(queue, queue.with_cause(cause))
+    return np.flatnonzero(keep)
+
+
+def _at(queue: Queue, positions: Positions) -> np.ndarray:
+    """Which of the samples stand at some positions; -1 stands nowhere."""
+    found = np.zeros(len(queue), dtype=np.bool_)
+    found[positions[positions >= 0]] = True
+    return found
 
 
 def _progress(state: Review) -> None:
@@ -190,22 +204,22 @@ def _progress(state: Review) -> None:
             value = row["done"] / row["assigned"]
         else:
             text = f"{words.progress_own(row['reviewed'], plain(state.reviewer))} · {text}"
-    stale = int((state.queue["state"] == "stale").sum())
+    stale = int(np.count_nonzero(state.queue.state == STALE))
     if stale:
         text += f" · {words.progress_stale(stale)}"
     st.progress(float(value), text=text)
 
 
-def _sample_and_form(state: Review, shown: pd.DataFrame) -> None:
-    open_ones = shown[shown["state"] != "reviewed"]
-    first = next(iter(open_ones["sample_id"]), next(iter(shown["sample_id"]), ""))
+def _sample_and_form(state: Review, shown: Positions) -> None:
+    queue = state.queue
+    waiting = shown[queue.state[shown] != REVIEWED]
+    first = next(iter(queue.samples.ids_at((waiting if len(waiting) else shown)[:1])), "")
     view = tuple(st.session_state.get(key) for key in _FILTERS)
-    if st.session_state.get(_VIEW, view) != view and not (shown["sample_id"] == st.session_state.get(SAMPLE)).any():
+    if st.session_state.get(_VIEW, view) != view and _position(queue, st.session_state.get(SAMPLE)) not in shown:
         st.session_state[SAMPLE] = first  # another filter was chosen: what it leaves is meant
     st.session_state[_VIEW] = view
     linked = st.query_params.get(SAMPLE)
-    there = (state.answers.old.index, state.answers.new.index)
-    restore(SAMPLE, first, lambda text: text == "" or all(text in ids for ids in there))
+    restore(SAMPLE, first, lambda text: text == "" or _is_answered(state, text))
     identity = st.session_state[SAMPLE]
     if linked and linked not in (identity, st.session_state.get(_SHOWN)):
         st.warning(words.broken_link(plain(repr(linked))), icon=":material/link_off:")
@@ -214,39 +228,48 @@ def _sample_and_form(state: Review, shown: pd.DataFrame) -> None:
     if not identity:
         st.info(words.NONE_LEFT, icon=":material/filter_alt_off:")
         return
+    own = _position(queue, identity)
+    following = _next_open(queue, shown, own)
     left, right = wrapping_columns([5, 3], least=270, key="review_desk")
     with left:
-        _navigation(state, shown, identity)
+        _navigation(queue, shown, own, following, identity)
         # The cause by rule comes last: read before the answers, it would sway the reviewer.
         if not detail.draw(state.workspace, state.chosen, state.comparison, identity, with_cause=False):
             st.warning(words.NOT_COMPARED, icon=":material/warning:")
             return
         _what_rules_see(state, identity)
     with right:
-        form.show(state, identity, _next_open(state.queue, shown, identity), SAMPLE)
+        form.show(state, identity, following, SAMPLE)
+
+
+def _position(queue: Queue, identity: str | None) -> int | None:
+    """Where a sample stands in the queue; None where it does not."""
+    at = -1 if not identity else int(queue.samples.positions([identity])[0])
+    return None if at < 0 else at
+
+
+def _is_answered(state: Review, identity: str) -> bool:
+    """Whether both versions answered a sample."""
+    chosen = state.chosen
+    return all(
+        data.is_answered(state.workspace, version, chosen.dataset, chosen.split, identity)
+        for version in (chosen.old, chosen.new)
+    )
 
 
 def _what_rules_see(state: Review, identity: str) -> None:
     """The cause that the rules name for a negative flip, beside which a person's cause stands."""
-    flip = state.answers.samples[state.answers.samples["sample_id"] == identity]
-    sample = data.samples(state.workspace, state.chosen.dataset, state.chosen.split)[identity]
-    if flip["quadrant"].iloc[0] != "Q4":
-        return
-    flip = flip.assign(input=sample.input, target=sample.target, choices=[list(sample.choices)])
-    for side, frame in (("old", state.answers.old), ("new", state.answers.new)):
-        for column in ("output", "finish_reason"):
-            flip[f"{side}_{column}"] = [frame.at[identity, column] if column in frame else None]
-    found = find_causes(flip, unit=state.unit).iloc[0]
-    if isinstance(found["cause"], str):
+    chosen = state.chosen
+    found = data.cause(state.workspace, chosen.old, chosen.new, chosen.dataset, chosen.split, identity)
+    if found is not None and isinstance(found["cause"], str):
         evidence = plain(found["cause_evidence"] or "")
         st.caption(words.by_rule(plain(found["cause"]), evidence), help=plain(found["cause_rule"]))
 
 
-def _navigation(state: Review, shown: pd.DataFrame, identity: str) -> None:
+def _navigation(queue: Queue, shown: Positions, own: int | None, following: str | None, identity: str) -> None:
     """Where one is in the list, and the keys that move."""
-    place, before, after = _neighbours(state.queue, shown, identity)
+    place, before, after = _neighbours(queue, shown, own)
     row = st.container(horizontal=True, vertical_alignment="center")
-    following = _next_open(state.queue, shown, identity)
     moves = (
         Move(words.PREVIOUS, "review_previous", ":material/arrow_back:", "K", before),
         Move(words.NEXT, "review_next", ":material/arrow_forward:", "J", after),
@@ -257,22 +280,19 @@ def _navigation(state: Review, shown: pd.DataFrame, identity: str) -> None:
     row.caption(f"{where} · {plain(identity)}")
 
 
-def _neighbours(queue: pd.DataFrame, shown: pd.DataFrame, identity: str) -> tuple[int | None, str | None, str | None]:
+def _neighbours(queue: Queue, shown: Positions, own: int | None) -> tuple[int | None, str | None, str | None]:
     """Place of a sample among those shown, and its neighbours there, also where it is not among them itself."""
-    own = queue.loc[queue["sample_id"] == identity, "position"]
-    ids, positions = shown["sample_id"].to_numpy(), shown["position"].to_numpy()
-    at = int(np.searchsorted(positions, own.iloc[0])) if len(own) else 0
-    here = at < len(ids) and ids[at] == identity
-    before = ids[at - 1] if at > 0 else None
-    after = ids[at + here] if at + here < len(ids) else None
+    at = 0 if own is None else int(np.searchsorted(shown, own))
+    here = at < len(shown) and shown[at] == own
+    before = queue.samples.ids_at(shown[at - 1 : at])[0] if at > 0 else None
+    after = next(iter(queue.samples.ids_at(shown[at + here : at + here + 1])), None)
     return (at if here else None), before, after
 
 
-def _next_open(queue: pd.DataFrame, shown: pd.DataFrame, identity: str) -> str | None:
+def _next_open(queue: Queue, shown: Positions, own: int | None) -> str | None:
     """The first sample after this one that is still to be reviewed; from the start again after the last."""
-    waiting = shown[(shown["state"] != "reviewed") & (shown["sample_id"] != identity)]
-    if waiting.empty:
+    waiting = shown[(queue.state[shown] != REVIEWED) & (shown != (-1 if own is None else own))]
+    if not len(waiting):
         return None
-    own = queue.loc[queue["sample_id"] == identity, "position"]
-    later = waiting[waiting["position"] > own.iloc[0]] if len(own) else waiting
-    return str((waiting if later.empty else later)["sample_id"].iloc[0])
+    later = 0 if own is None else int(np.searchsorted(waiting, own))
+    return queue.samples.ids_at(waiting[later % len(waiting) :][:1])[0]

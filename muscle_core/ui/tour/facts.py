@@ -147,7 +147,7 @@ def _facts(
         data.answer_text(sample, first["old_prediction"]),
         data.answer_text(sample, first["new_prediction"]),
     )
-    causes = data.causes(workspace, old, new, dataset, SPLIT)["cause"].value_counts()
+    causes = data.causes(workspace, old, new, dataset, SPLIT)["flips"]
     return Facts(
         pair,
         comparison,

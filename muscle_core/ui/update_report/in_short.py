@@ -24,8 +24,9 @@ from muscle_core.ui.update_report import words
 MOST_CAUSES = 3
 MINIMUM_SLICE = 30
 AT_ONCE = 50_000  # samples; with more, slices are looked for when asked
+FLIPS_AT_ONCE = 5_000  # negative flips; of more texts causes are looked for when asked
 USUAL_STRATEGY = "token_correctness"
-_LOOKED = "report_look_for_slices"
+_LOOKED, _FOUND = "report_look_for_slices", "report_find_causes"
 
 
 def show(workspace: Workspace, chosen: Picks, comparison: Comparison) -> None:
@@ -49,7 +50,12 @@ def _causes(workspace: Workspace, chosen: Picks, comparison: Comparison) -> None
     if not total:
         st.markdown(words.NO_FLIPS)
         return
-    found = data.causes(workspace, chosen.old, chosen.new, chosen.dataset, chosen.split)["cause"].value_counts()
+    versions = (chosen.new, chosen.dataset, chosen.split)
+    if total > FLIPS_AT_ONCE and not st.session_state.get(_FOUND) and data.has_texts(workspace, *versions):
+        st.caption(words.many_flips(total))
+        st.button(words.FIND_CAUSES, icon=":material/search:", width="stretch", on_click=_ask_for, args=(_FOUND,))
+        return
+    found = data.causes(workspace, chosen.old, chosen.new, chosen.dataset, chosen.split)["flips"]
     if found.empty:
         st.markdown(words.NO_CAUSES)
         return
@@ -70,7 +76,7 @@ def _slice(workspace: Workspace, chosen: Picks, comparison: Comparison) -> None:
     st.markdown(f"**{words.WHERE}**")
     if comparison.n > AT_ONCE and not st.session_state.get(_LOOKED):
         st.caption(words.many_samples(comparison.n))
-        st.button(words.LOOK_FOR_SLICES, icon=":material/search:", width="stretch", on_click=_look_for_slices)
+        st.button(words.LOOK_FOR_SLICES, icon=":material/search:", width="stretch", on_click=_ask_for, args=(_LOOKED,))
         return
     table = _slices(workspace, chosen)
     if not table.attrs["tested"]:
@@ -93,8 +99,8 @@ def _slice(workspace: Workspace, chosen: Picks, comparison: Comparison) -> None:
         open_samples({**({"quadrant": "Q4"} if by_flips else {}), **where})
 
 
-def _look_for_slices() -> None:
-    st.session_state[_LOOKED] = True
+def _ask_for(what: str) -> None:
+    st.session_state[what] = True
 
 
 def _slice_text(row: pd.Series, comparison: Comparison, tested: int) -> str:

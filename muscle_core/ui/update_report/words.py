@@ -57,6 +57,7 @@ CAUSES = "Why, by rule"
 NO_FLIPS = "No input that worked before fails now."
 CAUSE_HELP = "Read these samples. A cause is found by a rule over both answers; it does not look into the model."
 NO_CAUSES = "No cause could be told: there are no negative flips that a rule reads."
+FIND_CAUSES = "Find the causes"
 WHERE = "Where more than elsewhere"
 LOOK_FOR_SLICES = "Look for the part that breaks most"
 NO_SLICES = "The samples have no properties to divide them by."
@@ -193,6 +194,11 @@ def no_slice(tested: int, minimum: int) -> str:
         f"No part breaks clearly more than the rest: {tested:,} parts of at least {minimum:,} samples were tested, "
         "none with a corrected p below 0.05."
     )
+
+
+def many_flips(flips: int) -> str:
+    """Why causes are not looked for at once."""
+    return f"The rules read both answers of each of {flips:,} negative flips, which takes some seconds."
 
 
 def many_samples(samples: int) -> str:

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muscle_core.actions.imports.outputs import import_predictions
+from muscle_core.actions.reviews.answers import answer_hashes, pair_answers
 from muscle_core.actions.reviews.causes import DEFAULT_CAUSES, Cause, find_cause, list_causes, save_causes
 from muscle_core.actions.reviews.findings import (
     VERDICTS,
@@ -32,8 +33,7 @@ from muscle_core.actions.reviews.findings import (
     save_review,
     withdraw_review,
 )
-from muscle_core.actions.reviews.queue import STATES, deal, list_assignments, queue_samples
-from muscle_core.actions.reviews.records import answer_hashes, pair_answers
+from muscle_core.actions.reviews.queue import deal, list_assignments
 from muscle_core.actions.updates.compare import version_pair
 from muscle_core.actions.upkeep.deletion import delete, plan_deletion
 from muscle_core.errors import ConfigError, MuscleError, StoreError
@@ -399,47 +399,6 @@ def test_a_copy_between_databases_carries_them_both_ways(full: Workspace, postgr
     assert first["review_assignments"] == 5
     there.dispose()
     back.dispose()
-
-
-def test_losses_are_the_queue_of_scores_the_largest_first() -> None:
-    from muscle_core.actions.reviews.queue import default_queue
-    from muscle_core.actions.reviews.records import PairAnswers
-
-    samples = pd.DataFrame(
-        {
-            "sample_id": list("abcd"),
-            "quadrant": pd.Series([None] * 4, dtype=object),
-            "delta_rouge1": [-0.1, 0.2, -0.4, 0.0],
-        }
-    )
-    answers = PairAnswers(samples, "rouge1", samples, samples, ("1", "2"))
-    assert default_queue(answers) == "loss"
-    assert list(queue_samples(answers)["sample_id"]) == ["c", "a"]
-    assert queue_samples(answers, "Q4").empty
-
-
-@given(
-    st.dictionaries(st.sampled_from("abcdefgh"), st.tuples(st.booleans(), st.sampled_from(["x", "y"])), max_size=8),
-    st.sampled_from([None, "x"]),
-)
-def test_the_states_of_a_queue_are_those_of_a_slow_look_at_every_review(
-    said: dict[str, tuple[bool, str]], reviewer: str | None
-) -> None:
-    from muscle_core.actions.reviews.queue import build_queue
-
-    ids = list("abcdefgh")
-    samples = pd.DataFrame({"sample_id": ids, "quadrant": "Q4", "position": range(8)})
-    reviews = pd.DataFrame(
-        [(one, name, stale, "acceptable", None, None) for one, (stale, name) in said.items()],
-        columns=["sample_id", "reviewer", "stale", "verdict", "cause", "severity"],
-    ).astype({"stale": bool})
-    queue = build_queue(samples, reviews, pd.DataFrame({"sample_id": [], "reviewer": []}), reviewer)
-    expected = {}
-    for one in ids:
-        own = one in said and reviewer in (None, said[one][1])
-        expected[one] = "unreviewed" if not own else "stale" if said[one][0] else "reviewed"
-    assert dict(zip(queue["sample_id"], queue["state"], strict=True)) == expected
-    assert list(queue["sample_id"]) == sorted(ids, key=lambda one: (STATES.index(expected[one]), one))
 
 
 def test_every_refusal_is_a_message_for_the_user(full: Workspace) -> None:

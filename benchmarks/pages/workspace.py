@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from muscle_core.compat.config import CompatConfig
 from muscle_core.datasets.samples import SCHEMA, write_sample_table
 from muscle_core.store import Dataset, EvaluationRun, ModelVersion, TrainingRun, Workspace, made_by
 from muscle_core.store.predictions import PredictionWriter, summarise
@@ -56,13 +57,14 @@ def make_workspace(home: Path, samples: int, seed: int = 0) -> Workspace:
         _run(workspace, dataset, version, _predictions(ids, gold, right[name], generator), name)
         for name, version in versions.items()
     ]
+    config = CompatConfig(steps=1)
     training = TrainingRun(
         id=new_id(),
         kind="compat",
         seed=0,
-        options={},
-        strategy="token_correctness",
-        initialisation="new",
+        options=config.as_dict(),
+        strategy=config.strategy,
+        initialisation=config.initialisation,
         dataset_id=dataset.id,
         split="train",
         old_version_id=versions["old"].id,
