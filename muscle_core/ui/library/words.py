@@ -24,24 +24,10 @@ def workspace_at(place: str) -> str:
 
 
 NONE_YET = "None yet."
-VERSIONS_ALT = "Model versions with their role, parent, base and adapter"
-DATASETS_ALT = "Datasets with task kind and splits"
-EVALUATIONS_ALT = "Evaluation runs, newest first"
-TRAININGS_ALT = "Training runs, newest first"
-TWO_VERSIONS = "– (two versions)"
-OUTPUTS_ONLY = "– (imported outputs only)"
+RUN_ID, TRAINING_ID = "Id of the run", "Id of the training"
 ADD_A_VERSION = "Add a model version"
 ADD_A_DATASET = "Add a dataset"
-
-# Columns of the tables.
-NAME, ROLE_COLUMN, PARENT, PARAMETERS = "name", "role", "parent", "parameters"
-REPLICA_OF, BASE_COLUMN, ADAPTER_COLUMN = "replica of", "base", "adapter"
-FINGERPRINT, ADDED = "fingerprint", "added"
-TASK_KIND_COLUMN, SPLITS, TEMPLATE_COLUMN = "task kind", "splits", "template"
-
-VERSION, RESULT, DATASET_COLUMN, SPLIT_COLUMN, SAMPLES = "version", "result", "dataset", "split", "samples"
-ORIGIN, MADE, KIND_COLUMN, STRATEGY, SEED, STEPS = "origin", "made", "kind", "strategy", "seed", "steps"
-LAST_LOSS, TRAINING_TIME, STARTS_FROM = "last loss", "training time", "starts from"
+VERSIONS_COUNTED, RUNS_COUNTED, TRAININGS_COUNTED = "model versions", "evaluation runs", "training runs"
 ID_COLUMN, INPUT_COLUMN, CHOICES_COLUMN, GOLD_COLUMN = "id", "input", "choices", "right answer"
 
 # Evaluation.
