@@ -72,7 +72,7 @@ def _plan_log(workspace: Workspace, plan: Plan, file: Path, kind: str) -> None:
     plan.facts = log.facts
     plan.watch.stage("looking for the samples")
     _find_dataset(workspace, plan)
-    options = request.options
+    options = replace(request.options, allow_partial=request.options.allow_partial or plan.first_rows_only)
     if kind == LLM_COMPARATOR:  # its fields are named as the columns of a table are
         options = replace(options, correct=request.columns.correct, score=request.columns.score)
     logged = log.runs(options)
@@ -176,6 +176,8 @@ def _plan_wide(workspace: Workspace, plan: Plan, file: Path, suffix: str | None)
         plan.watch.stage("checking the models", done, len(names))
         rows = matrix.outputs(model)
         empty[model] = matrix.facts.rows - len(rows)
+        if not rows and plan.first_rows_only:
+            continue
         if not rows:
             raise DataError(f"{file}: the column {model!r} is empty.")
         predictions = read_outputs(task, rows, columns, plan.samples, what=str(file))

@@ -58,12 +58,18 @@ def choices(workspace: Workspace, file: Any, facts: LogFacts, read_as: str) -> C
         )
     elif facts.format == GENERIC:
         columns = _mapping(facts, key)
-        second, second_is = uploader(words.TEXTS_FILE, FORM, TABLES, name="texts"), "texts_file"
+        second, second_is = (
+            uploader(words.TEXTS_FILE, FORM, TABLES, name="texts"),
+            "texts_file",
+        )
     elif facts.format == WIDE:
         ids = list(facts.columns) or ["id"]
         picked = st.selectbox(words.COLUMNS["id"], ids, index=ids.index("id") if "id" in ids else 0, key=f"id_{key}")
         columns = ImportColumns(id=picked)
-        second, second_is = uploader(words.ANSWERS_FILE, FORM, TABLES, name="answers"), "answers_file"
+        second, second_is = (
+            uploader(words.ANSWERS_FILE, FORM, TABLES, name="answers"),
+            "answers_file",
+        )
     dataset, split, task = _dataset(workspace, file, facts, key)
     version, parent = _version(workspace, file, facts, key)
     arguments = {
@@ -76,6 +82,10 @@ def choices(workspace: Workspace, file: Any, facts: LogFacts, read_as: str) -> C
         "columns": columns,
     }
     return Choices(arguments, second, second_is if second is not None else None, parent)
+
+
+def _second(label: str, name: str) -> Any:
+    return uploader(label, FORM, TABLES, most=words.MOST_IMPORT_MIB, name=name)
 
 
 def _log_options(facts: LogFacts, key: str) -> dict[str, Any]:
