@@ -30,8 +30,7 @@ def test_a_version_is_found_looked_at_and_followed_to_its_report(demo_url: str, 
     settled(page)
     assert "version=demo-math-v2" in page.url
     expect(page.get_by_text("Fingerprint of the adapter")).to_be_visible()
-    parent = page.get_by_role("radio", name="parent: demo-math-v1")
-    parent.click()
+    page.get_by_test_id("stButtonGroup").get_by_text("demo-math-v1", exact=True).click()
     expect(page.get_by_role("heading", name="demo-math-v1")).to_be_visible(timeout=30_000)
     settled(page)
     page.go_back()

@@ -81,8 +81,8 @@ def test_the_picked_version_is_shown_with_all_that_is_known(library_home: Worksp
     assert "c" * 64 in text  # the fingerprint, as it is, to be copied
     assert f"adapters/{TRAINING}" in text
     assert "Made by" in text
-    [pills] = [group for group in app.get("button_group") if "parent: new" in str(group.proto)] or [None]
-    assert pills is not None
+    [parent] = [group for group in app.get("button_group") if group.proto.label == "Parent"]
+    assert [option.content for option in parent.proto.options] == ["new"]
     [report] = [button for button in app.button if button.label == "Update report"]
     report.click().run()
     assert app.title[0].value == "Update report"

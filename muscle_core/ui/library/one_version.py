@@ -23,7 +23,7 @@ from muscle_core.ui.library import housekeeping
 from muscle_core.ui.library import inspect_words as words
 from muscle_core.ui.library.lists import TIME, TRAINING, VERSION, copyable, facts, pick
 
-_MOST_RUNS, _MOST_TRAININGS, _MOST_NEXT = 8, 6, 24
+_MOST_RUNS, _MOST_TRAININGS, _MOST_NEXT = 8, 6, 12
 
 
 def show(workspace: Workspace, held: Inventory, version: ModelVersion) -> None:
@@ -91,23 +91,21 @@ def _lineage(held: Inventory, version: ModelVersion) -> None:
     if not found:
         st.caption(words.NO_LINEAGE)
         return
-    key = f"lineage_of_{version.id}"
+    for relation, label in words.NEXT_TO.items():
+        names = [name for one, name in found if one == relation]
+        if names:
+            _next_to(f"{relation}_of_{version.id}", words.counted(label, len(names)), names)
 
+
+def _next_to(key: str, label: str, names: list[str]) -> None:
     def look() -> None:
-        chosen = st.session_state[key]
-        if chosen is not None:
-            pick(VERSION, None, found[chosen][1])
+        if st.session_state[key] is not None:
+            pick(VERSION, None, st.session_state[key])
+            st.session_state[key] = None  # it leads to another version, and is not chosen after the way back
 
-    st.pills(
-        words.LINEAGE_LABEL,
-        range(min(len(found), _MOST_NEXT)),
-        format_func=lambda place: words.next_to(*found[place]),
-        key=key,
-        on_change=look,
-        label_visibility="collapsed",
-    )
-    if len(found) > _MOST_NEXT:
-        st.caption(words.more(len(found) - _MOST_NEXT, words.THE_LIST))
+    st.pills(label, names[:_MOST_NEXT], key=key, on_change=look)
+    if len(names) > _MOST_NEXT:
+        st.caption(words.more(len(names) - _MOST_NEXT, words.THE_LIST))
 
 
 def _runs(held: Inventory, version: ModelVersion) -> None:

@@ -121,7 +121,8 @@ def _place(found: list[Place]) -> Place | None:
 def _made(held: Inventory, version: ModelVersion) -> str:
     training = held.made.get(version.id)
     share = None if training is None else training.options.get("share")
-    return words.made_by(origin_of(held, version), training and training.strategy, share)
+    strategy = None if training is None else training.strategy
+    return words.made_by(origin_of(held, version), strategy, share)
 
 
 def _row(
