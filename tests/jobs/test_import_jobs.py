@@ -167,7 +167,14 @@ def killed_while(workspace: Workspace, job_id: str, stage: str) -> Started:
     return worker
 
 
-@pytest.mark.parametrize("stage", ["checking the answers", "writing the answers", "writing it down"])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "writing the answers",
+        pytest.param("checking the answers", marks=pytest.mark.slow),
+        pytest.param("writing it down", marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_import_is_done_again_and_leaves_nothing_half_written(
     workspace: Workspace, tmp_path: Path, stage: str
 ) -> None:
