@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from muscle_core.cli.library import runs_app
-from muscle_core.cli.shared import SplitOption, print_table, say
+from muscle_core.cli.shared import SplitOption, print_submission, print_table, say
 from muscle_core.cli.shared import workspace_here as _workspace
 from muscle_core.errors import ConfigError
 from muscle_core.store import summary_text
@@ -67,6 +67,7 @@ def runs_import(
     texts: TextsOption = None,
     answers: AnswersOption = None,
     preview: Annotated[bool, typer.Option("--preview", help="Show what would be done; write nothing.")] = False,
+    background: Annotated[bool, typer.Option(help="Queue it for the worker and return.")] = False,
 ) -> None:
     """Import per-sample outputs or logs that were made elsewhere: all of a file, or nothing."""
     from muscle_core.actions.imports.outputs import import_log
@@ -74,6 +75,13 @@ def runs_import(
     arguments = _arguments(**{name: value for name, value in locals().items() if name in _NAMES})
     if preview:
         _show_preview(file, {**arguments, "version": version, "dataset": dataset})
+        return
+    if background:
+        from muscle_core.actions.background.submit import submit_import
+        from muscle_core.actions.imports.request import ImportRequest
+
+        request = ImportRequest(file, version=version, dataset=dataset, **arguments)
+        print_submission(submit_import(_workspace(), request))
         return
     done = import_log(_workspace(), file, version=version, dataset=dataset, **arguments)
     for note in done.notes:
@@ -146,7 +154,7 @@ def _show_preview(file: Path, arguments: dict[str, Any]) -> None:
     Raises:
         ConfigError: the file cannot be imported so.
     """
-    from muscle_core.actions.imports.outputs import preview_import
+    from muscle_core.actions.imports.preview import preview_import
 
     found = preview_import(_workspace(), file, **arguments)
     facts = found.facts

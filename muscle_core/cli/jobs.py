@@ -69,11 +69,9 @@ def jobs_show(job_id: str) -> None:
 @jobs_app.command("cancel")
 def jobs_cancel(job_id: str) -> None:
     """Cancel a job: a queued one at once, a running one at its next step."""
-    from muscle_core.jobs import get_job, request_cancel
+    from muscle_core.actions.background.submit import cancel_job
 
-    workspace = workspace_here()
-    request_cancel(workspace, job_id)
-    print(get_job(workspace, job_id).state)
+    print(cancel_job(workspace_here(), job_id).state)
 
 
 @jobs_app.command("resume")

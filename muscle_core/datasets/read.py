@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,21 @@ from muscle_core.paths import local_path, reason
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 _NESTED = ("choices", "endings", "options", "labels", "label_names")  # read as JSON in a cell of a CSV file
+_ROWS_AT_ONCE = 65_536  # of a Parquet file
 Row = tuple[str, dict[str, Any]]
 
 csv.field_size_limit(2**30)  # long articles; the default stops at 128 KiB a cell
 
 
-def read_rows(path: str | Path, *, suffix: str | None = None) -> list[Row]:
+def read_rows(
+    path: str | Path, *, suffix: str | None = None, told: Callable[[int], None] = lambda count: None
+) -> list[Row]:
     """Read a file of rows.
 
     Args:
         path: a .jsonl, .json (a list of objects), .csv (with a header) or .parquet file, text in UTF-8.
         suffix: one of these, where the file's name does not say what it is.
+        told: told with each row how many have been read; what it raises ends the reading.
 
     Returns:
         One (place, row) pair a row; the place reads `file:line` for messages.
@@ -41,7 +45,10 @@ def read_rows(path: str | Path, *, suffix: str | None = None) -> list[Row]:
     reader = readers.get(suffix or file.suffix.lower())
     if reader is None:
         raise DataError(f"{file}: unknown file type {file.suffix!r}; use one of {', '.join(SUFFIXES)}.")
-    rows = list(reader(file))
+    rows = []
+    for count, row in enumerate(reader(file), start=1):
+        rows.append(row)
+        told(count)
     if not rows:
         raise DataError(f"{file} holds no rows.")
     return rows
@@ -164,12 +171,33 @@ def _read_parquet(file: Path) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    number = 0
     try:
-        table = pq.read_table(file)
+        with pq.ParquetFile(file) as opened:
+            for batch in opened.iter_batches(batch_size=_ROWS_AT_ONCE):
+                for row in _python_rows(batch, number):
+                    number += 1
+                    yield f"{file.name}:row {number}", row
+    except _NotUtf8 as error:
+        raise DataError(f"{file}:row {error}: a text is not UTF-8.") from error
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{file} cannot be read as Parquet: {error}") from error
-    for number, row in enumerate(table.to_pylist(), start=1):
-        yield f"{file.name}:row {number}", row
+
+
+class _NotUtf8(ValueError):
+    """A text in a Parquet file is not UTF-8, which is found out only when it is made into one; says in which row."""
+
+
+def _python_rows(batch: Any, before: int) -> list[dict[str, Any]]:
+    try:
+        return list(batch.to_pylist())
+    except UnicodeDecodeError as error:
+        for row in range(batch.num_rows):
+            try:
+                batch.slice(row, 1).to_pylist()
+            except UnicodeDecodeError:
+                raise _NotUtf8(before + row + 1) from error
+        raise
 
 
 def _refuse(problems: list[str], file: Path) -> None:

@@ -128,7 +128,7 @@ def read_questions(rows: Iterable[Row], columns: ImportColumns, *, what: str = "
     Raises:
         DataError: a row lacks one of the columns or the input, or its choices are no list of texts.
     """
-    rows = list(rows)
+    rows = rows if isinstance(rows, list) else list(rows)
     has_ids = any(columns.id in row for _, row in rows)
     named = (columns.id if has_ids else None, columns.input, columns.gold, columns.choices)
     used = {*named, columns.id, columns.prediction, columns.correct, columns.output, columns.score}

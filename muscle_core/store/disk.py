@@ -22,6 +22,7 @@ from muscle_core.store.tables import Dataset, EvaluationRun, Job, ModelVersion, 
 from muscle_core.store.workspace import Workspace
 
 TEACHERS = "teachers"  # a cache: a training fills it again
+UPLOADS = "uploads"  # files of imports in the background, until they are over
 OWNED = ("datasets", "predictions", "adapters")  # folders in which every entry belongs to a row
 _UNFINISHED = (".partial", ".lock", ".new")  # ends of names that are being written, or only locked
 
@@ -175,6 +176,10 @@ def _names(workspace: Workspace) -> dict[str, tuple[str, str]]:
     for training in trainings:
         names[f"jobs/{training.id}"] = ("job", f"training of {versions[training.result_version_id].name}")
     names |= {f"jobs/{job.id}": ("job", job.title) for job in jobs}
+    for job in jobs:
+        for text in job.payload.values() if job.kind == "import" else ():
+            if isinstance(text, str) and text.startswith(f"{UPLOADS}/"):
+                names[text.rpartition("/")[0]] = ("upload", job.title)
     by_fingerprint: dict[str, list[str]] = {}
     for version in versions.values():
         by_fingerprint.setdefault(version.fingerprint, []).append(version.name)

@@ -7,6 +7,7 @@ workspace/
   predictions/         one folder of Parquet parts an evaluation run
   adapters/            PEFT folders
   tokens/              looks at the tokens of gold answers: one folder for two versions, a student and a dataset
+  uploads/             files of imports that wait for a worker or run
   jobs/<id>/           log.txt and metrics.jsonl of background work
 
 Where MUSCLE_ARTIFACTS names a shared place (artifacts.py), what is made here is published there, and what other

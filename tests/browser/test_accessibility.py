@@ -29,6 +29,10 @@ ADDRESSES = [
     "/library?tab=import",
     "/library?tab=datasets",
     "/library?tab=disk",
+    "/library?tab=versions&version=demo-choice-v2&version_search=choice",
+    "/library?tab=datasets&library_dataset=demo-math",
+    "/library?tab=runs",
+    "/library?tab=trainings",
 ]
 
 

@@ -19,7 +19,8 @@ import pytest
 import sqlalchemy as sa
 from logs import LOGS, choice_line, comparator, text_line
 
-from muscle_core.actions.imports.outputs import import_log, preview_import
+from muscle_core.actions.imports.outputs import import_log
+from muscle_core.actions.imports.preview import preview_import
 from muscle_core.actions.updates.compare import predictions_of
 from muscle_core.errors import MuscleError
 from muscle_core.interchange import ImportColumns, LogOptions

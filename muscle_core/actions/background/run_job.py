@@ -174,6 +174,13 @@ def _ensemble(workspace: Workspace, job: Job, process: JobProcess) -> dict[str, 
     return {**_picks(payload), "versions": [found.version.name] if found else [], "runs": [run.id]}
 
 
+def _import(workspace: Workspace, job: Job, process: JobProcess) -> dict[str, Any]:
+    from muscle_core.actions.imports.background import run_import
+    from muscle_core.actions.imports.request import Watch
+
+    return run_import(workspace, job.id, job.payload, Watch(process.write, process.should_stop))
+
+
 def _picks(payload: dict[str, Any]) -> dict[str, str]:
     return {key: payload[key] for key in ("old", "new", "dataset", "split")}
 
@@ -212,6 +219,7 @@ _RUNNERS: dict[str, Callable[[Workspace, Job, JobProcess], dict[str, Any]]] = {
     "ensemble": _ensemble,
     "load_demo": _load_demo,
     "view_tokens": _view_tokens,
+    "import": _import,
 }
 
 
@@ -223,9 +231,22 @@ def run_job(workspace: Workspace, job_id: str) -> str:
     process = JobProcess(workspace, get_job(workspace, job_id).id)
     process.begin()
     try:
-        return _run(workspace, process)
+        state = _run(workspace, process)
+        _tidy(workspace, process.job_id)
+        return state
     finally:
         process.end()
+
+
+def _tidy(workspace: Workspace, job_id: str) -> None:
+    """Remove what only this job needed, once its end is written; what is left by a failure, others find later."""
+    from muscle_core.actions.imports.uploads import JOB_KIND, remove_ended_uploads
+
+    try:
+        if get_job(workspace, job_id).kind == JOB_KIND:
+            remove_ended_uploads(workspace)
+    except (MuscleError, OSError, sa.exc.DBAPIError) as error:
+        print(f"the upload cannot be removed: {str(error).splitlines()[0]}", flush=True)
 
 
 def _run(workspace: Workspace, process: JobProcess) -> str:

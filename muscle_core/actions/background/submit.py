@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from muscle_core.actions.evaluation.evaluate import EvaluationOptions
+from muscle_core.actions.imports.background import queue_import
+from muscle_core.actions.imports.request import ImportRequest
+from muscle_core.actions.imports.uploads import JOB_KIND as IMPORT
+from muscle_core.actions.imports.uploads import holding_uploads, remove_ended_uploads, require_files
 from muscle_core.actions.library.datasets import check_limit
 from muscle_core.actions.library.models import check_new_version
 from muscle_core.actions.strategies.token_view import JOB_KIND, token_question
 from muscle_core.actions.training.train import VALIDATION_SPLIT, check_compat, check_held_out
 from muscle_core.compat.config import CompatConfig, share_of_batch
 from muscle_core.errors import ConfigError, DataError
-from muscle_core.jobs import Submission, Work, ensure_worker, resume, submit_all
+from muscle_core.jobs import Submission, Work, ensure_worker, get_job, request_cancel, resume, submit_all
 from muscle_core.store import Dataset, Job, Workspace, check_split, get_dataset, get_version, require_weights
 
 MOST_TOKEN_VIEWS = 200  # samples of one job
@@ -206,14 +210,44 @@ def submit_demo(workspace: Workspace) -> Submission:
     return _start(workspace, [Work("load_demo", "Load the demo", {}, slot="cpu")])[0]
 
 
+def submit_import(
+    workspace: Workspace, request: ImportRequest, *, parent: str | None = None, uploaded: bool = False
+) -> Submission:
+    """Queue an import; arguments and refusals as of `muscle_core.actions.imports.background.queue_import`."""
+    remove_ended_uploads(workspace)
+    submission = queue_import(workspace, request, parent=parent, uploaded=uploaded)
+    ensure_worker(workspace)
+    return submission
+
+
 def resume_job(workspace: Workspace, job_id: str) -> Job:
     """Queue a cancelled, failed or lost job again; a training goes on from its last checkpoint.
 
     Raises:
         JobError: it cannot be resumed.
+        DataError: it is an import, and its file is no longer there.
     """
-    job = resume(workspace, job_id)
+    job = get_job(workspace, job_id)
+    if job.kind == IMPORT:
+        with holding_uploads(workspace):
+            require_files(workspace, job.payload)
+            job = resume(workspace, job_id)
+    else:
+        job = resume(workspace, job_id)
     ensure_worker(workspace)
+    return job
+
+
+def cancel_job(workspace: Workspace, job_id: str) -> Job:
+    """Cancel a job: a queued one at once, a running one at its next step; returns it as it is then.
+
+    Raises:
+        JobError: there is no such job.
+    """
+    request_cancel(workspace, job_id)
+    job = get_job(workspace, job_id)
+    if job.kind == IMPORT:
+        remove_ended_uploads(workspace)  # of a queued one: no process will
     return job
 
 

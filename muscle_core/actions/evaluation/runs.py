@@ -76,14 +76,16 @@ def store_run(workspace: Workspace, run: EvaluationRun, chunks: Iterable[list[di
 
 
 def write_run(workspace: Workspace, run: EvaluationRun, chunks: Iterable[list[dict[str, Any]]]) -> None:
-    """Write a run's predictions and fill in its id, rows, path and summary; whoever adds the run discards them else.
+    """Write a run's predictions and fill in its rows, path and summary, and its id where it has none.
+
+    Whoever does not add the run afterwards discards them.
 
     Args:
         workspace: where they go.
         run: see `store_run`.
         chunks: its prediction rows.
     """
-    run.id = new_id()
+    run.id = run.id or new_id()
     run.path = f"predictions/{run.id}"
     run.rows = 0
     writer = PredictionWriter(workspace.path(run.path))

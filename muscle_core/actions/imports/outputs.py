@@ -2,79 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from muscle_core.actions.evaluation.runs import known_run, store_run, write_run
-from muscle_core.actions.imports.plan import ImportRequest, Plan, PlannedRun, clean, facts_of, fill_plan
-from muscle_core.actions.library.datasets import load_samples
-from muscle_core.actions.library.models import add_imported_version
-from muscle_core.datasets import read_rows, write_samples
-from muscle_core.errors import DataError, MuscleError, StoreError
-from muscle_core.interchange import ImportColumns, LogFacts, LogOptions, read_outputs, read_texts
+from muscle_core.actions.evaluation.runs import known_run, write_run
+from muscle_core.actions.imports.plan import fill_plan
+from muscle_core.actions.imports.planned import Plan, clean, facts_of
+from muscle_core.actions.imports.request import ImportRequest, Watch
+from muscle_core.datasets import write_samples
+from muscle_core.errors import StoreError
+from muscle_core.interchange import ImportColumns, LogOptions
 from muscle_core.interchange.detect import AUTO
-from muscle_core.paths import local_path
+from muscle_core.interchange.log import GENERIC
 from muscle_core.store import Dataset, EvaluationRun, ModelVersion, Workspace, check_name, get_dataset, made_by
 from muscle_core.store.tables import new_id
-from muscle_core.tasks import task_of
 
 _ATTEMPTS = 3
-
-
-def import_predictions(
-    workspace: Workspace,
-    version_name: str,
-    dataset_name: str,
-    file: str | Path,
-    columns: ImportColumns,
-    *,
-    split: str = "test",
-    texts_file: str | Path | None = None,
-) -> EvaluationRun:
-    """Import one version's outputs on a split; the same file again gives the same run.
-
-    Args:
-        workspace: where the dataset is.
-        version_name: version to import for; made without weights where it does not exist.
-        dataset_name: dataset that the ids belong to.
-        file: .csv, .jsonl, .json or .parquet with one row a sample.
-        columns: which column holds what; `prediction` or `output` must be named.
-        split: split of the dataset.
-        texts_file: second file that holds the `output` column, joined by id.
-
-    Raises:
-        ConfigError: the version's name is unusable.
-        DataError: unknown or doubled ids, values that are neither right nor wrong, missing columns; nothing is written.
-    """
-    check_name(version_name, "model version")
-    dataset = get_dataset(workspace, dataset_name)
-    samples = load_samples(workspace, dataset, split)
-    texts = read_texts(read_rows(texts_file), columns, what=str(texts_file)) if texts_file is not None else None
-    predictions = read_outputs(
-        task_of(dataset.task_kind), read_rows(file), columns, samples, texts=texts, what=str(file)
-    )
-    content = [version_name, dataset.id, dataset.fingerprint, split, predictions]
-    key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    known = known_run(workspace, key)
-    if known is not None:
-        return known
-    run = EvaluationRun(
-        key=key,
-        version_id=add_imported_version(workspace, version_name).id,
-        dataset_id=dataset.id,
-        split=split,
-        template=dataset.template,
-        decoding={"method": "imported"},
-        origin="imported",
-        made_by=made_by(file=str(local_path(file, DataError).resolve()), columns=vars(columns)),
-    )
-    return store_run(workspace, run, [predictions])
+_ROWS_A_PART = 65_536
 
 
 class ImportedRun(NamedTuple):
@@ -101,56 +48,6 @@ class ImportResult(NamedTuple):
     made_dataset: bool
     runs: list[ImportedRun]
     notes: list[str]
-
-
-class PreviewedRun(NamedTuple):
-    """One run that an import would write.
-
-    Attributes:
-        version: name of its version.
-        rows: samples.
-        right: how many are right; None where none is judged.
-        judged: how many are judged.
-        mean_score: mean of the imported score; None where there is none.
-        known: whether the same was imported before.
-    """
-
-    version: str
-    rows: int
-    right: int | None
-    judged: int
-    mean_score: float | None
-    known: bool
-
-    @property
-    def accuracy(self) -> float | None:
-        """Share of the judged samples that is right."""
-        return None if self.right is None else self.right / self.judged
-
-
-@dataclass(frozen=True)
-class ImportPreview:
-    """What an import would do. Nothing is written.
-
-    Attributes:
-        file: path of the file.
-        facts: what it holds; None where it cannot be read.
-        task: kind of the dataset; None where that was not found out.
-        makes_dataset: whether the dataset would be made from it; None where that was not found out.
-        runs: what would be written; empty where there are problems.
-        first: the first rows of the first run: sample_id, input, gold, prediction, correct, output.
-        notes: what the user should know.
-        problems: why it cannot be imported, one line each; empty where it can.
-    """
-
-    file: str
-    facts: LogFacts | None
-    task: str | None
-    makes_dataset: bool | None
-    runs: tuple[PreviewedRun, ...]
-    first: tuple[dict[str, Any], ...]
-    notes: tuple[str, ...]
-    problems: tuple[str, ...]
 
 
 class _Raced(Exception):
@@ -211,114 +108,80 @@ def import_log(
         answers_file=answers_file,
         source=source,
     )
+    return import_as_asked(workspace, request)
+
+
+def import_as_asked(
+    workspace: Workspace,
+    request: ImportRequest,
+    *,
+    watch: Watch | None = None,
+    note: Callable[[str], None] = lambda path: None,
+) -> ImportResult:
+    """As `import_log`, which says what is raised.
+
+    Args:
+        workspace: where it goes.
+        request: what is asked for.
+        watch: told how far it is; it may stop it until the rows are written.
+        note: told each path in the workspace before something is written there.
+    """
     if workspace.read_only is not None:
         raise StoreError(workspace.read_only)
     for _ in range(_ATTEMPTS):
-        plan = Plan(request)
+        plan = Plan(request, watch=watch or Watch())
         fill_plan(workspace, plan)
         try:
-            return _carry_out(workspace, plan)
+            return _carry_out(workspace, plan, note)
         except _Raced:
             continue  # what the other process wrote is there now
-    raise StoreError(f"the import of {file} was overtaken by others {_ATTEMPTS} times; nothing was written. Try again.")
+    raise StoreError(
+        f"the import of {request.file} was overtaken by others {_ATTEMPTS} times; nothing was written. Try again."
+    )
 
 
-def preview_import(
+def import_predictions(
     workspace: Workspace,
+    version_name: str,
+    dataset_name: str,
     file: str | Path,
+    columns: ImportColumns,
     *,
-    version: str | None = None,
-    dataset: str | None = None,
-    format: str = AUTO,
     split: str = "test",
-    task: str | None = None,
-    options: LogOptions | None = None,
-    columns: ImportColumns | None = None,
     texts_file: str | Path | None = None,
-    answers_file: str | Path | None = None,
-    rows: int = 5,
-) -> ImportPreview:
-    """What `import_log` would do with the same arguments. Nothing is written; problems are returned, not raised.
+) -> EvaluationRun:
+    """Import one version's outputs on a split of a dataset that is there, as `import_log` does of a table.
 
     Args:
-        workspace: where it would go.
-        file: as in `import_log`, like all other arguments.
-        version: may be left out.
-        dataset: may be left out: then it is as if the dataset were made from the file.
-        format: as in `import_log`.
-        split: as in `import_log`.
-        task: as in `import_log`.
-        options: as in `import_log`.
-        columns: as in `import_log`.
-        texts_file: as in `import_log`.
-        answers_file: as in `import_log`.
-        rows: how many of the first rows to show.
+        workspace: where the dataset is.
+        version_name: version to import for; made without weights where it does not exist.
+        dataset_name: dataset that the ids belong to.
+        file: .csv, .jsonl, .json or .parquet with one row a sample.
+        columns: which column holds what; `prediction` or `output` must be named.
+        split: split of the dataset.
+        texts_file: second file that holds the `output` column, joined by id.
+
+    Raises:
+        ConfigError: the version's name is unusable.
+        StoreError: there is no such dataset, or it has no such split.
+        DataError: unknown or doubled ids, values that are neither right nor wrong, missing columns; nothing is written.
     """
-    plan = Plan(
-        ImportRequest(
-            file=Path(file),
-            version=version,
-            dataset=dataset,
-            format=format,
-            split=split,
-            task=task,
-            options=options or LogOptions(),
-            columns=columns or ImportColumns(),
-            texts_file=texts_file,
-            answers_file=answers_file,
-        )
+    check_name(version_name, "model version")
+    get_dataset(workspace, dataset_name)  # it is never made from the file
+    done = import_log(
+        workspace,
+        file,
+        version=version_name,
+        dataset=dataset_name,
+        format=GENERIC,
+        split=split,
+        columns=columns,
+        texts_file=texts_file,
     )
-    problems: tuple[str, ...] = ()
-    try:
-        fill_plan(workspace, plan)
-    except MuscleError as error:
-        problems = error.problems or (str(error),)
-    runs = () if problems else tuple(_previewed(workspace, plan, run) for run in plan.runs)
-    return ImportPreview(
-        file=str(file),
-        facts=plan.facts,
-        task=None if plan.dataset is None else plan.dataset.task_kind,
-        makes_dataset=None if plan.dataset is None else plan.is_new,
-        runs=runs,
-        first=() if problems else _first_rows(plan, rows),
-        notes=tuple(plan.notes),
-        problems=problems,
-    )
+    return done.runs[0].run
 
 
-def _previewed(workspace: Workspace, plan: Plan, run: PlannedRun) -> PreviewedRun:
-    judged = [row["correct"] for row in run.predictions if row["correct"] is not None]
-    scores = [row["score"] for row in run.predictions if row.get("score") is not None]
-    known = False
-    if plan.dataset is not None and not plan.is_new:
-        with workspace.reading() as session:
-            key = run.key(plan.dataset, plan.request.split)
-            known = session.scalar(sa.select(EvaluationRun.id).where(EvaluationRun.key == key)) is not None
-    return PreviewedRun(
-        version=run.version,
-        rows=len(run.predictions),
-        right=sum(judged) if judged else None,
-        judged=len(judged),
-        mean_score=math.fsum(scores) / len(scores) if scores else None,
-        known=known,
-    )
-
-
-def _first_rows(plan: Plan, count: int) -> tuple[dict[str, Any], ...]:
-    if not plan.runs:
-        return ()
-    samples = {sample.id: sample for sample in plan.samples}
-    return tuple(
-        {
-            "sample_id": row["sample_id"],
-            "input": samples[row["sample_id"]].input,
-            **{name: row[name] for name in ("gold", "prediction", "correct", "output")},
-        }
-        for row in plan.runs[0].predictions[:count]
-    )
-
-
-def _carry_out(workspace: Workspace, plan: Plan) -> ImportResult:
+def _carry_out(workspace: Workspace, plan: Plan, note: Callable[[str], None]) -> ImportResult:
     """Write the dataset, versions and runs of a plan that are not there yet, in one transaction.
 
     Raises:
@@ -337,7 +200,9 @@ def _carry_out(workspace: Workspace, plan: Plan) -> ImportResult:
     try:
         if plan.is_new:
             paths.append(dataset.path)
-            write_samples(plan.samples, workspace.path(dataset.path))
+            note(dataset.path)
+            plan.watch.stage("writing the dataset")
+            write_samples(plan.watch.rows(plan.samples), workspace.path(dataset.path))
             workspace.publish(dataset.path)
         for planned, key in zip(plan.runs, keys, strict=True):
             found = known[key]
@@ -362,10 +227,14 @@ def _carry_out(workspace: Workspace, plan: Plan) -> ImportResult:
                 origin="imported",
                 made_by=made_by(**facts_of(plan)),
             )
-            write_run(workspace, run, [planned.predictions])
+            run.id = new_id()
+            note(f"predictions/{run.id}")
+            plan.watch.stage(f"writing the answers of {planned.version}")
+            write_run(workspace, run, _parts(plan, planned.predictions))
             paths.append(run.path)
             new_runs.append(run)
             results.append(ImportedRun(planned.version, run, True))
+        plan.watch.stage("writing it down", 1)
         if plan.is_new or new_runs:
             with workspace.writing() as session:
                 session.add_all([*([dataset] if plan.is_new else []), *new_versions])
@@ -378,3 +247,9 @@ def _carry_out(workspace: Workspace, plan: Plan) -> ImportResult:
             raise _Raced from error
         raise
     return ImportResult(facts.format, dataset, plan.is_new, results, plan.notes)
+
+
+def _parts(plan: Plan, predictions: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    for start in range(0, len(predictions), _ROWS_A_PART):
+        plan.watch.tick(start, len(predictions))
+        yield predictions[start : start + _ROWS_A_PART]

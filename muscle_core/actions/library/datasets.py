@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from muscle_core.datasets import build_samples, dataset_fingerprint, read_rows, read_samples, write_samples
 from muscle_core.datasets.read import Row
+from muscle_core.datasets.samples import read_sample_ids, read_sample_rows, sample_of
 from muscle_core.errors import ConfigError, DataError, MuscleError, StoreError, raise_all
 from muscle_core.paths import local_path
 from muscle_core.store import ArtifactsUnreachable, Dataset, Workspace, check_name, check_split, made_by
@@ -227,3 +230,17 @@ def load_samples(workspace: Workspace, dataset: Dataset, split: str, limit: int 
     if not path.is_file():
         raise DataError(f"the file of dataset {dataset.name!r} is gone: {path}. Add the dataset again.")
     return read_samples(path, split)[:limit]
+
+
+def samples_by_id(workspace: Workspace, dataset: Dataset, split: str, ids: Collection[str]) -> list[Sample]:
+    """The samples of a split with some ids, in file order; only their part of the file is read.
+
+    Raises:
+        StoreError: no such split, or the shared place fails.
+        DataError: the dataset's file is gone or damaged.
+    """
+    check_split(dataset, split)
+    path = workspace.local(dataset.path)
+    known, places = read_sample_ids(path, split)
+    rows = places[pc.is_in(known, value_set=pa.array(sorted(ids), pa.large_string())).to_numpy(zero_copy_only=False)]
+    return [sample_of(row) for row in read_sample_rows(path, rows).to_pylist()]

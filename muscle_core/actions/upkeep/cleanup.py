@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from muscle_core.actions.imports.uploads import needed_uploads
 from muscle_core.jobs import FINAL
 from muscle_core.store import Dataset, Job, ModelVersion, TrainingRun, Workspace
 from muscle_core.store.answers import asked_of
 from muscle_core.store.disk import (
     OWNED,
     TEACHERS,
+    UPLOADS,
     is_referred,
     keeping_files,
     last_change,
@@ -58,7 +60,7 @@ def find_orphans(workspace: Workspace, *, teacher_days: float = TEACHER_DAYS) ->
     # Files first, rows after: what gets its row in between is then found to be referred to.
     old = [place for place in _places(home) if now - last_change(place) > YOUNG_SECONDS]
     with workspace.reading() as session:
-        referred = referred_paths(session.connection(), home)
+        referred = referred_paths(session.connection(), home) | needed_uploads(session)
         fingerprints = {version.fingerprint for version in session.scalars(sa.select(ModelVersion))}
         datasets = set(session.scalars(sa.select(Dataset.id)))
         jobs = dict(session.execute(sa.select(Job.id, Job.state)).all())
@@ -88,7 +90,7 @@ def find_orphans(workspace: Workspace, *, teacher_days: float = TEACHER_DAYS) ->
             if not known and now - last_change(place) > FOREGROUND_SECONDS:
                 why = "of a job that is no more"
         elif name.partition("-")[0] not in active:  # an adapter is named after its run
-            why = "nothing refers to it"
+            why = "the import that needed it is over" if folder == UPLOADS else "nothing refers to it"
         if why is not None:
             found.append(Orphan(path, why, size_of(place)[1]))
     found += _shared_orphans(workspace, referred, {orphan.path for orphan in found})
@@ -98,7 +100,7 @@ def find_orphans(workspace: Workspace, *, teacher_days: float = TEACHER_DAYS) ->
 def _shared_orphans(workspace: Workspace, referred: set[str], known: set[str]) -> Iterator[Orphan]:
     """What other machines may see and nothing refers to; it is published before its row, so a day has to pass."""
     for key, changed in workspace.artifacts.everything().items() if workspace.artifacts is not None else ():
-        if not key.startswith(OWNED) or is_referred(key, referred) or key in known:
+        if not key.startswith((*OWNED, UPLOADS)) or is_referred(key, referred) or key in known:
             continue
         if time.time() - changed.timestamp() > _DAY:
             yield Orphan(key, "in the shared place, and nothing refers to it", 0)
@@ -122,7 +124,7 @@ def remove_orphans(workspace: Workspace, *, teacher_days: float = TEACHER_DAYS) 
 
 def _places(home: Path) -> Iterator[Path]:
     """Every entry that belongs to one object, and what is half-written inside of folders of answers."""
-    for folder in (*OWNED, "answers", "bases", "jobs", TEACHERS, TOKENS):
+    for folder in (*OWNED, "answers", "bases", "jobs", TEACHERS, TOKENS, UPLOADS):
         for entry in sorted((home / folder).glob("*")):
             if entry.name.endswith(".lock"):
                 continue

@@ -84,6 +84,20 @@ def _objects(workspace: Workspace, kind: str) -> dict[str, str]:
 
 def _confirm(workspace: Workspace, kind: str, name: str, plan: Deletion) -> None:
     st.markdown(plain(words.would_go(plan.target, size_text(plan.size), len(plan.paths))))
+    dependents(plan)
+    if plan.users:
+        st.warning(words.IN_USE, icon=":material/warning:")
+        return
+    sure = st.checkbox(words.sure(len(plan.dependents)), key=f"sure_{kind}_{name}")
+    if st.button(words.DELETE, icon=":material/delete:", disabled=not sure, key="delete_now"):
+        gone = delete(workspace, kind, name, with_dependents=bool(plan.dependents))
+        st.session_state[_DELETED] = words.deleted(gone.target, size_text(gone.size))
+        rerun()
+
+
+def dependents(plan: Deletion) -> bool:
+    """List what goes with an object, depends on it or uses it; False where nothing does."""
+    found = False
     for title, lines in (
         (words.GOES_ALONG, plan.along),
         (words.DEPENDS, plan.dependents),
@@ -94,11 +108,10 @@ def _confirm(workspace: Workspace, kind: str, name: str, plan: Deletion) -> None
         if lines:
             rest = [words.more_problems(len(lines) - _SHOWN)] if len(lines) > _SHOWN else []
             st.markdown(f"{title}:\n" + "\n".join(f"- {plain(line)}" for line in [*lines[:_SHOWN], *rest]))
-    if plan.users:
-        st.warning(words.IN_USE, icon=":material/warning:")
-        return
-    sure = st.checkbox(words.sure(len(plan.dependents)), key=f"sure_{kind}_{name}")
-    if st.button(words.DELETE, icon=":material/delete:", disabled=not sure, key="delete_now"):
-        gone = delete(workspace, kind, name, with_dependents=bool(plan.dependents))
-        st.session_state[_DELETED] = words.deleted(gone.target, size_text(gone.size))
-        rerun()
+            found = True
+    return found
+
+
+def pick_for_deletion(kind: str, name: str) -> None:
+    """In a callback: open the section that deletes, with an object chosen."""
+    st.session_state.update({"tab": "disk", "delete_kind": kind, f"delete_{kind}": name})

@@ -58,18 +58,19 @@ def safe_name(name: str) -> str:
     return kept[-120:] or "upload"
 
 
-def uploader(label: str, form: str, types: Sequence[str], **options: Any) -> Any:
+def uploader(label: str, form: str, types: Sequence[str], *, most: int = MOST_MIB, **options: Any) -> Any:
     """A field for files; `clear` empties it.
 
     Args:
         label: of the field.
         form: the fields that are emptied together.
         types: endings of names.
+        most: MiB of a file.
         options: of `st.file_uploader`.
     """
     number = st.session_state.get(f"{_ROUND}{form}", 0)
     key = f"{form}_{options.pop('name', 'file')}_{number}"
-    return st.file_uploader(label, list(types), key=key, max_upload_size=MOST_MIB, **options)
+    return st.file_uploader(label, list(types), key=key, max_upload_size=most, **options)
 
 
 def clear(form: str) -> None:
@@ -77,7 +78,7 @@ def clear(form: str) -> None:
     st.session_state[f"{_ROUND}{form}"] = st.session_state.get(f"{_ROUND}{form}", 0) + 1
 
 
-def larger_files(command: str) -> None:
+def larger_files(command: str, most: int = MOST_MIB) -> None:
     """How files go that are too large for the browser."""
-    st.caption(words.larger(MOST_MIB))
+    st.caption(words.larger(most))
     st.code(command, language=None, wrap_lines=True)

@@ -24,24 +24,10 @@ def workspace_at(place: str) -> str:
 
 
 NONE_YET = "None yet."
-VERSIONS_ALT = "Model versions with their role, parent, base and adapter"
-DATASETS_ALT = "Datasets with task kind and splits"
-EVALUATIONS_ALT = "Evaluation runs, newest first"
-TRAININGS_ALT = "Training runs, newest first"
-TWO_VERSIONS = "– (two versions)"
-OUTPUTS_ONLY = "– (imported outputs only)"
+RUN_ID, TRAINING_ID = "Id of the run", "Id of the training"
 ADD_A_VERSION = "Add a model version"
 ADD_A_DATASET = "Add a dataset"
-
-# Columns of the tables.
-NAME, ROLE_COLUMN, PARENT, PARAMETERS = "name", "role", "parent", "parameters"
-REPLICA_OF, BASE_COLUMN, ADAPTER_COLUMN = "replica of", "base", "adapter"
-FINGERPRINT, ADDED = "fingerprint", "added"
-TASK_KIND_COLUMN, SPLITS, TEMPLATE_COLUMN = "task kind", "splits", "template"
-
-VERSION, RESULT, DATASET_COLUMN, SPLIT_COLUMN, SAMPLES = "version", "result", "dataset", "split", "samples"
-ORIGIN, MADE, KIND_COLUMN, STRATEGY, SEED, STEPS = "origin", "made", "kind", "strategy", "seed", "steps"
-LAST_LOSS, TRAINING_TIME, STARTS_FROM = "last loss", "training time", "starts from"
+VERSIONS_COUNTED, RUNS_COUNTED, TRAININGS_COUNTED = "model versions", "evaluation runs", "training runs"
 ID_COLUMN, INPUT_COLUMN, CHOICES_COLUMN, GOLD_COLUMN = "id", "input", "choices", "right answer"
 
 # Evaluation.
@@ -57,6 +43,8 @@ CHOOSE_BOTH = "Choose a version and a dataset first."
 
 # Import.
 IMPORT = "Import"
+IMPORT_LATER = "Import in the background"
+MOST_IMPORT_MIB = 1_000  # Streamlit holds an upload in memory
 IMPORT_PURPOSE = (
     "**Import what models answered elsewhere.** The file is looked at first; nothing is written until you say so, and "
     "then all of it or nothing."
@@ -158,11 +146,21 @@ def larger(mebibytes: int) -> str:
     return f"The browser takes files of up to {mebibytes:,} MiB. Larger ones, and many at once, by command:"
 
 
-def what_it_is(format_name: str, rows: int, task: str, models: str) -> str:
+def what_it_is(format_name: str, rows: int | None, task: str, models: str) -> str:
     """What a file was found to be."""
     about = f", task {task}" if task else ""
     of = f", models {models}" if models else ""
-    return f"This is **{format_name}**: {rows:,} rows{about}{of}."
+    count = "" if rows is None else f": {rows:,} rows"
+    return f"This is **{format_name}**{count}{about}{of}."
+
+
+def large_file(mebibytes: float, *, whole: bool) -> str:
+    """What is done with a large file."""
+    looked = "" if whole else "Only its first rows were looked at here. "
+    return (
+        f"The file is large ({mebibytes:,.0f} MiB). {looked}The import reads and checks all of it in the background, "
+        "and writes all of it or nothing."
+    )
 
 
 def columns_found(count: int, listed: str) -> str:
@@ -209,6 +207,32 @@ def second_needed(dataset: str) -> str:
 def compare_these(old: str, new: str) -> str:
     """Button to the comparison."""
     return f"Compare {old} with {new}"
+
+
+# Imports in the background.
+JOBS = "**Imports in the background**"
+CANCEL_IMPORT = "Cancel"
+OPEN_JOB = "Log and history"
+STARTING = "Starting …"
+STATES = {
+    "queued": "waits for a worker",
+    "running": "runs",
+    "cancelling": "is being cancelled",
+    "succeeded": "done",
+    "failed": "failed; nothing was written",
+    "cancelled": "cancelled; nothing was written",
+    "lost": "lost; nothing was written",
+}
+
+
+def job_line(title: str, state: str, when: str) -> str:
+    """One import."""
+    return f"{title} · {STATES[state]} · {when}"
+
+
+def job_progress(stage: str, done: int, total: int) -> str:
+    """How far an import is."""
+    return f"{stage}: {done:,} of {total:,}" if total > 1 else f"{stage} …"
 
 
 # Datasets.

@@ -8,10 +8,10 @@ from contextlib import suppress
 import pandas as pd
 import streamlit as st
 
-from muscle_core.actions.background.submit import resume_job
+from muscle_core.actions.background.submit import cancel_job, resume_job
 from muscle_core.actions.background.words import tries, waiting
 from muscle_core.errors import JobError
-from muscle_core.jobs import ACTIVE, RESUMABLE, get_job, jobs_after, list_jobs, request_cancel
+from muscle_core.jobs import ACTIVE, RESUMABLE, get_job, jobs_after, list_jobs
 from muscle_core.store import Job, Workspace
 from muscle_core.ui.frame import errors_shown, plain
 from muscle_core.ui.numbers import duration
@@ -94,7 +94,7 @@ def _buttons(workspace: Workspace, family: Sequence[Job]) -> None:
         disabled=job.state == "cancelling",
         help=words.CANCEL_HELP,
     ):
-        request_cancel(workspace, job.id)
+        cancel_job(workspace, job.id)
         rerun()
     if job.state not in RESUMABLE:
         return

@@ -10,7 +10,8 @@ from logs import LOGS, choice_line, comparator, lines_of, lm_eval_file, lm_eval_
 from typer.testing import CliRunner
 
 from muscle_core.actions.imports import outputs
-from muscle_core.actions.imports.outputs import import_log, preview_import
+from muscle_core.actions.imports.outputs import import_log
+from muscle_core.actions.imports.preview import preview_import
 from muscle_core.actions.library.datasets import add_dataset, add_dataset_rows, load_samples
 from muscle_core.actions.updates.compare import compare_versions, predictions_of
 from muscle_core.cli import app

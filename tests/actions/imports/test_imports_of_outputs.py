@@ -59,12 +59,12 @@ def test_two_equal_imports_at_once_are_one_run(
     columns = ImportColumns(prediction="answer")
     winners = []
 
-    def store_late(workspace, run, chunks):
+    def write_late(workspace, run, chunks):
         monkeypatch.undo()
         winners.append(import_predictions(Workspace.open(workspace.home), "theirs", "choice", file, columns))
-        return outputs.store_run(workspace, run, chunks)
+        return outputs.write_run(workspace, run, chunks)
 
-    monkeypatch.setattr(outputs, "store_run", store_late)
+    monkeypatch.setattr(outputs, "write_run", write_late)
     run = import_predictions(filled, "theirs", "choice", file, columns)
     assert [run.id] == [winner.id for winner in winners] == [known.id for known in list_runs(filled)]
     assert [path.name for path in filled.path("predictions").iterdir()] == [run.id]
