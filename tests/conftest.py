@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from built import Built, FilledAnd, Make, fill
 from demo_workspace import loaded_once
-from helpers import choice_rows, end_workers, make_tiny_base
+from helpers import end_workers, make_tiny_base
 from postgres import PostgresCluster, fresh_database
 from s3 import s3_server
 
@@ -74,6 +76,20 @@ def _own_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUSCLE_HOME", str(tmp_path / "workspace"))
     monkeypatch.delenv("MUSCLE_DATABASE_URL", raising=False)
     monkeypatch.delenv("MUSCLE_ARTIFACTS", raising=False)
+
+
+_modules_at_freeze = 0
+
+
+@pytest.fixture(autouse=True)
+def _imports_out_of_the_collectors_way() -> Iterator[None]:
+    """Every run of a page and every training ends with a full garbage collection, which takes 0.3 s for torch alone."""
+    global _modules_at_freeze
+    yield
+    if len(sys.modules) > _modules_at_freeze + 200:
+        gc.collect()
+        gc.freeze()  # what is imported stays until the end anyway
+        _modules_at_freeze = len(sys.modules)
 
 
 @pytest.fixture
@@ -218,20 +234,32 @@ def furnished_workspace(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 @pytest.fixture
 def filled(workspace, tiny_bases: dict[str, Path]):
     """A workspace with the versions `old` and `new` (plain bases) and the dataset `choice` (24 train, 30 test rows)."""
-    from muscle_core.actions.library.datasets import add_dataset_rows
-    from muscle_core.actions.library.models import add_model_version
-
-    for role in ("old", "new"):
-        add_model_version(workspace, role, str(tiny_bases[role]), role=role)
-    rows = {"train": choice_rows(24, 100), "test": choice_rows(30)}
-    add_dataset_rows(
-        workspace,
-        "choice",
-        "multiple_choice",
-        {split: [(row["id"], row) for row in group] for split, group in rows.items()},
-        template="Question : {input} Answer :",
-    )
+    fill(workspace, tiny_bases)
     return workspace
+
+
+@pytest.fixture(scope="session")
+def _built(tmp_path_factory: pytest.TempPathFactory, tiny_bases: dict[str, Path]) -> Built:
+    return Built(tmp_path_factory.mktemp("built"), tiny_bases)
+
+
+@pytest.fixture
+def filled_and(_built: Built, tmp_path: Path) -> Iterator[FilledAnd]:
+    """Opens this test's workspace: `filled`, and then what a function has made in it, once for all tests."""
+    from muscle_core.store import Workspace
+
+    opened: list[Workspace] = []
+
+    def given(make: Make) -> Workspace:
+        elsewhere = {"MUSCLE_DATABASE_URL", "MUSCLE_ARTIFACTS"} & set(os.environ)
+        assert not elsewhere, f"a copy of a folder lacks what is in {elsewhere}"
+        _built.copy(make, tmp_path / "workspace")
+        opened.append(Workspace.open())
+        return opened[-1]
+
+    yield given
+    for workspace in opened:
+        workspace.close()
 
 
 @pytest.fixture(scope="module")
