@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import sys
@@ -78,18 +77,13 @@ def _own_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MUSCLE_ARTIFACTS", raising=False)
 
 
-_modules_at_freeze = 0
-
-
 @pytest.fixture(autouse=True)
-def _imports_out_of_the_collectors_way() -> Iterator[None]:
-    """Every run of a page and every training ends with a full garbage collection, which takes 0.3 s for torch alone."""
-    global _modules_at_freeze
+def _imports_left_out_of_collections() -> Iterator[None]:
+    """As in the app: every training also ends with a full collection, which takes 0.3 s for what is imported alone."""
     yield
-    if len(sys.modules) > _modules_at_freeze + 200:
-        gc.collect()
-        gc.freeze()  # what is imported stays until the end anyway
-        _modules_at_freeze = len(sys.modules)
+    from muscle_core.ui.imported import leave_out_of_collections
+
+    leave_out_of_collections()
 
 
 @pytest.fixture
