@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -27,32 +28,42 @@ os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models here are so small that threads only get in each other's way
 
 
-# The files that take longest, first: of several processes none is left alone with one at the end. Those that start a
-# Ray cluster wait for one another, so they do not stand together.
+# Files that start a Ray cluster: one process runs them one after the other, since each waits for the others' end.
+_RAY = ("jobs/test_ray_launcher.py", "compat/test_ray_train.py", "scoring/test_ray_engine.py")
+# The files that take longest, first: of several processes none is left alone with one at the end. The first that needs
+# the demo loads it, which takes most of a minute, while the others begin with what needs none.
 _FIRST = (
-    "jobs/test_worker.py",
-    "jobs/test_ray_launcher.py",
+    *_RAY,
     "browser/test_story.py",
+    "jobs/test_worker.py",
+    "jobs/test_kills.py",
+    "test_cli.py",
+    "browser/test_accessibility.py",
+    "browser/test_every_page.py",
+    "browser/test_review.py",
+    "browser/test_jobs_survive.py",
     "browser/test_sample_detail.py",
+    "pages/test_states.py",
+    "browser/test_tour.py",
+    "browser/test_report_file.py",
+    "jobs/test_many_workers.py",
+    "browser/test_first_run_and_import.py",
+    "browser/test_flips.py",
     "browser/test_masking.py",
     "browser/test_training.py",
-    "browser/test_flips.py",
-    "browser/test_pages.py",
-    "browser/test_accessibility.py",
-    "pages/test_states.py",
-    "browser/test_jobs_survive.py",
-    "compat/test_ray_train.py",
+    "browser/test_samples.py",
     "actions/training/test_shared_artifacts.py",
-    "jobs/test_many_workers.py",
-    "jobs/test_kills.py",
-    "actions/evaluation/test_kept_answers.py",
     "jobs/test_database_away.py",
-    "actions/training/test_training.py",
-    "actions/strategies/test_ablation.py",
-    "scoring/test_ray_engine.py",
-    "compat/test_resume.py",
+    "actions/evaluation/test_kept_answers.py",
+    "browser/test_back.py",
+    "test_cli_gate.py",
+    "test_cli_export.py",
+    "test_cli_ablation.py",
+    "test_cli_recipe.py",
+    "store/test_full_disk.py",
+    "scoring/test_generation.py",
     "compat/test_trainer.py",
-    "pages/test_pages.py",
+    "compat/test_resume.py",
 )
 
 
@@ -60,6 +71,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     place = {here / name: number for number, name in enumerate(_FIRST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Share out whole files, and the files of `_RAY` as one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    ray = {f"{Path(__file__).parent.relative_to(config.rootpath).as_posix()}/{name}" for name in _RAY}
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "ray" if file in ray else file
+
+    return Files(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(autouse=True)
