@@ -24,8 +24,10 @@ BENCH := .venv-bench
 BENCH_STAMP := $(BENCH)/.installed
 BENCH_TRAIN_STAMP := $(BENCH)/.installed-train
 ARGS ?=
-# Test files side by side, in the order of tests/conftest.py: most of their time they wait for other processes.
-SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Test files side by side, in the order of tests/conftest.py: much of their time they wait for other processes, so that
+# one more than there are cores keeps two cores busy.
+PROCESSES := $(shell test "$$(nproc 2>/dev/null || echo 2)" -ge 3 && echo 4 || echo 3)
+SIDE_BY_SIDE := -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-slow lint rebuild-demo bench-eval bench-train bench-growth bench-history bench-compare bench-pages bench-sessions screenshots logs clean
 

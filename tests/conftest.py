@@ -7,11 +7,13 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from built import Built, FilledAnd, Make, fill
 from demo_workspace import loaded_once
-from helpers import choice_rows, end_workers, make_tiny_base
+from helpers import end_workers, make_tiny_base
 from postgres import PostgresCluster, fresh_database
 from s3 import s3_server
 
@@ -26,32 +28,42 @@ os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models here are so small that threads only get in each other's way
 
 
-# The files that take longest, first: of several processes none is left alone with one at the end. Those that start a
-# Ray cluster wait for one another, so they do not stand together.
+# Files that start a Ray cluster: one process runs them one after the other, since each waits for the others' end.
+_RAY = ("jobs/test_ray_launcher.py", "compat/test_ray_train.py", "scoring/test_ray_engine.py")
+# The files that take longest, first: of several processes none is left alone with one at the end. The first that needs
+# the demo loads it, which takes most of a minute, while the others begin with what needs none.
 _FIRST = (
-    "jobs/test_worker.py",
-    "jobs/test_ray_launcher.py",
+    *_RAY,
     "browser/test_story.py",
+    "jobs/test_worker.py",
+    "jobs/test_kills.py",
+    "test_cli.py",
+    "browser/test_accessibility.py",
+    "browser/test_every_page.py",
+    "browser/test_review.py",
+    "browser/test_jobs_survive.py",
     "browser/test_sample_detail.py",
+    "pages/test_states.py",
+    "browser/test_tour.py",
+    "browser/test_report_file.py",
+    "jobs/test_many_workers.py",
+    "browser/test_first_run_and_import.py",
+    "browser/test_flips.py",
     "browser/test_masking.py",
     "browser/test_training.py",
-    "browser/test_flips.py",
-    "browser/test_pages.py",
-    "browser/test_accessibility.py",
-    "pages/test_states.py",
-    "browser/test_jobs_survive.py",
-    "compat/test_ray_train.py",
+    "browser/test_samples.py",
     "actions/training/test_shared_artifacts.py",
-    "jobs/test_many_workers.py",
-    "jobs/test_kills.py",
-    "actions/evaluation/test_kept_answers.py",
     "jobs/test_database_away.py",
-    "actions/training/test_training.py",
-    "actions/strategies/test_ablation.py",
-    "scoring/test_ray_engine.py",
-    "compat/test_resume.py",
+    "actions/evaluation/test_kept_answers.py",
+    "browser/test_back.py",
+    "test_cli_gate.py",
+    "test_cli_export.py",
+    "test_cli_ablation.py",
+    "test_cli_recipe.py",
+    "store/test_full_disk.py",
+    "scoring/test_generation.py",
     "compat/test_trainer.py",
-    "pages/test_pages.py",
+    "compat/test_resume.py",
 )
 
 
@@ -59,6 +71,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     place = {here / name: number for number, name in enumerate(_FIRST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Share out whole files, and the files of `_RAY` as one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    ray = {f"{Path(__file__).parent.relative_to(config.rootpath).as_posix()}/{name}" for name in _RAY}
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "ray" if file in ray else file
+
+    return Files(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +101,15 @@ def _own_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUSCLE_HOME", str(tmp_path / "workspace"))
     monkeypatch.delenv("MUSCLE_DATABASE_URL", raising=False)
     monkeypatch.delenv("MUSCLE_ARTIFACTS", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _imports_left_out_of_collections() -> Iterator[None]:
+    """As in the app: every training also ends with a full collection, which takes 0.3 s for what is imported alone."""
+    yield
+    from muscle_core.ui.imported import leave_out_of_collections
+
+    leave_out_of_collections()
 
 
 @pytest.fixture
@@ -218,20 +254,32 @@ def furnished_workspace(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 @pytest.fixture
 def filled(workspace, tiny_bases: dict[str, Path]):
     """A workspace with the versions `old` and `new` (plain bases) and the dataset `choice` (24 train, 30 test rows)."""
-    from muscle_core.actions.library.datasets import add_dataset_rows
-    from muscle_core.actions.library.models import add_model_version
-
-    for role in ("old", "new"):
-        add_model_version(workspace, role, str(tiny_bases[role]), role=role)
-    rows = {"train": choice_rows(24, 100), "test": choice_rows(30)}
-    add_dataset_rows(
-        workspace,
-        "choice",
-        "multiple_choice",
-        {split: [(row["id"], row) for row in group] for split, group in rows.items()},
-        template="Question : {input} Answer :",
-    )
+    fill(workspace, tiny_bases)
     return workspace
+
+
+@pytest.fixture(scope="session")
+def _built(tmp_path_factory: pytest.TempPathFactory, tiny_bases: dict[str, Path]) -> Built:
+    return Built(tmp_path_factory.mktemp("built"), tiny_bases)
+
+
+@pytest.fixture
+def filled_and(_built: Built, tmp_path: Path) -> Iterator[FilledAnd]:
+    """Opens this test's workspace: `filled`, and then what a function has made in it, once for all tests."""
+    from muscle_core.store import Workspace
+
+    opened: list[Workspace] = []
+
+    def given(make: Make) -> Workspace:
+        elsewhere = {"MUSCLE_DATABASE_URL", "MUSCLE_ARTIFACTS"} & set(os.environ)
+        assert not elsewhere, f"a copy of a folder lacks what is in {elsewhere}"
+        _built.copy(make, tmp_path / "workspace")
+        opened.append(Workspace.open())
+        return opened[-1]
+
+    yield given
+    for workspace in opened:
+        workspace.close()
 
 
 @pytest.fixture(scope="module")

@@ -7,17 +7,24 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from helpers import choice_rows
 
+from muscle_core import cli
+from muscle_core.jobs import ACTIVE, get_job
 from muscle_core.store import Workspace, list_datasets, list_runs, list_training_runs, list_versions
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def muscle(*arguments: str) -> subprocess.CompletedProcess[str]:
+Command = Callable[..., str]
+
+
+def process(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user does, in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "muscle_core", *arguments],
         capture_output=True,
@@ -28,18 +35,41 @@ def muscle(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def done(*arguments: str) -> str:
-    result = muscle(*arguments)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+@pytest.fixture
+def muscle(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command by its entry point in this process, which saves loading torch: exit code, output, messages."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["muscle_core", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return (int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
 
 
-def refused(*arguments: str) -> str:
-    result = muscle(*arguments)
-    assert result.returncode == 2, (result.returncode, result.stdout, result.stderr)
-    assert "Traceback" not in result.stderr
-    assert result.stderr.startswith("error: ")
-    return result.stderr
+@pytest.fixture
+def done(muscle: Callable[..., tuple[int, str, str]]) -> Command:
+    def run(*arguments: str) -> str:
+        code, out, err = muscle(*arguments)
+        assert code == 0, err
+        return out
+
+    return run
+
+
+@pytest.fixture
+def refused(muscle: Callable[..., tuple[int, str, str]]) -> Command:
+    def run(*arguments: str) -> str:
+        code, out, err = muscle(*arguments)
+        assert code == 2, (code, out, err)
+        assert "Traceback" not in err
+        assert err.startswith("error: ")
+        return err
+
+    return run
 
 
 @pytest.fixture
@@ -49,7 +79,7 @@ def rows_file(tmp_path: Path) -> Path:
     return file
 
 
-def test_the_whole_way_from_the_command_line(tiny_bases: dict[str, Path], rows_file: Path) -> None:
+def test_the_whole_way_from_the_command_line(tiny_bases: dict[str, Path], rows_file: Path, done: Command) -> None:
     done("models", "add", "old", str(tiny_bases["old"]), "--role", "old")
     done("models", "add", "new", str(tiny_bases["new"]), "--parent", "old")
     done("datasets", "add", "d", f"test={rows_file}", f"train={rows_file}", "--task", "multiple_choice")
@@ -74,20 +104,33 @@ def test_the_whole_way_from_the_command_line(tiny_bases: dict[str, Path], rows_f
 def test_background_work_is_queued_run_and_shown(
     tiny_bases: dict[str, Path], rows_file: Path, stop_workers: None
 ) -> None:
+    """As a user does it: every command is a process."""
+
+    def done(*arguments: str) -> str:
+        result = process(*arguments)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
     done("models", "add", "old", str(tiny_bases["old"]))
     done("datasets", "add", "d", f"test={rows_file}", "--task", "multiple_choice")
     job_id = done("evaluate", "old", "-d", "d", "--background").split()[-1]
     assert "Evaluate old on d (test)" in done("jobs", "list")
+    workspace = Workspace.open()
     deadline = time.monotonic() + 90
-    while "succeeded" not in (shown := done("jobs", "show", job_id)):
-        assert "failed" not in shown, shown
-        assert time.monotonic() < deadline, shown
+    while get_job(workspace, job_id).state in ACTIVE:
+        assert time.monotonic() < deadline, done("jobs", "show", job_id)
         time.sleep(0.5)
+    workspace.close()
+    assert "succeeded" in done("jobs", "show", job_id)
     assert "evaluated" in done("runs", "list")
-    assert "no job begins" in refused("jobs", "show", "zzz")
+    refused = process("jobs", "show", "zzz")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("error: ")
+    assert "no job begins" in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
-def test_bad_datasets_are_refused_and_nothing_is_written(tmp_path: Path, rows_file: Path) -> None:
+def test_bad_datasets_are_refused_and_nothing_is_written(tmp_path: Path, rows_file: Path, refused: Command) -> None:
     no_gold = tmp_path / "no_gold.jsonl"
     no_gold.write_text(
         '{"question": "q", "choices": ["a", "b"], "answer": 0}\n{"question": "q", "choices": ["a", "b"]}\n'
@@ -114,7 +157,7 @@ def test_bad_datasets_are_refused_and_nothing_is_written(tmp_path: Path, rows_fi
 
 
 def test_bad_models_and_trainings_are_refused_and_nothing_is_written(
-    tiny_bases: dict[str, Path], rows_file: Path, tmp_path: Path
+    tiny_bases: dict[str, Path], rows_file: Path, tmp_path: Path, done: Command, refused: Command
 ) -> None:
     for name in ("old", "new", "foreign"):
         done("models", "add", name, str(tiny_bases[name]))
@@ -167,8 +210,6 @@ def test_bad_models_and_trainings_are_refused_and_nothing_is_written(
 def test_errors_of_the_system_and_interruptions_show_no_traceback(
     raised: BaseException, code: int, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from muscle_core import cli
-
     def fail() -> None:
         raise raised
 

@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from muscle_core import cli
 from muscle_core.jobs import list_jobs
 from muscle_core.store import Workspace, list_training_runs
 
 ROOT = Path(__file__).resolve().parents[1]
 FAST = ["--preset", "scratch", *(part for o in ("steps=2", "batch_size=4", "lora_rank=2") for part in ("--set", o))]
+COMMAND = ["muscle_core", "train", "ablation", "old", "new", "-d", "choice", *FAST]
 
 
 def ablation(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "muscle_core", "train", "ablation", "old", "new", "-d", "choice", *FAST, *arguments],
+        [sys.executable, "-m", *COMMAND, *arguments],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -57,11 +59,20 @@ def test_an_ablation_ends_with_a_table_and_is_not_repeated(filled: Workspace) ->
 )
 @pytest.mark.parametrize("background", [[], ["--background"]])
 def test_what_cannot_work_is_refused(
-    filled: Workspace, arguments: list[str], words: str, background: list[str]
+    filled: Workspace,
+    arguments: list[str],
+    words: str,
+    background: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    result = ablation(*arguments, *background)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith("error: ")
-    assert words in result.stderr
+    monkeypatch.setattr(sys, "argv", [*COMMAND, *arguments, *background])
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert words in err
     assert list_jobs(filled) == []
     assert list_training_runs(filled) == []

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 
 import pytest
-from jobs_running import FAST, adapter_bytes, prepare, submit_training
+from built import FilledAnd
+from jobs_running import FAST, adapter_bytes, no_own_workers, submit_training, task_adapters
 from ray_cluster import explained, places_taken
 from safetensors.torch import load
 
@@ -24,8 +25,9 @@ pytestmark = pytest.mark.timeout(240, func_only=True)  # the fixtures may wait f
 
 
 @pytest.fixture
-def ready(filled: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    return prepare(filled, monkeypatch)
+def ready(filled_and: FilledAnd, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    no_own_workers(monkeypatch)
+    return filled_and(task_adapters)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from jobs_running import Started, job_lines, prepare, start_worker, submit_training, wait_for
+from jobs_running import Started, job_lines, no_own_workers, start_worker, submit_training, task_adapters, wait_for
 from postgres import PostgresCluster, fresh_database
 
 from muscle_core.jobs import history
@@ -28,7 +28,9 @@ def test_jobs_and_workers_outlive_a_restart_of_the_server(
 ) -> None:
     monkeypatch.setenv("MUSCLE_DATABASE_URL", fresh_database(cluster.server_url))
     monkeypatch.setenv("MUSCLE_LEASE_SECONDS", "4")
-    workspace: Workspace = prepare(request.getfixturevalue("filled"), monkeypatch)
+    no_own_workers(monkeypatch)
+    workspace: Workspace = request.getfixturevalue("filled")
+    task_adapters(workspace)
     job_id = submit_training(workspace, 200)
     workers: list[Started] = [
         start_worker(workspace.home, "--name", name, slow="0.05", MUSCLE_MACHINE=name) for name in ("a", "b")

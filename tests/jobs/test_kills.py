@@ -12,7 +12,8 @@ from typing import Any
 
 import psutil
 import pytest
-from jobs_running import Started, adapter_bytes, job_lines, prepare, start_worker, submit_training
+from built import FilledAnd
+from jobs_running import Started, adapter_bytes, job_lines, no_own_workers, start_worker, submit_training, task_adapters
 
 from muscle_core.compat.config import CompatConfig
 from muscle_core.jobs import ACTIVE, get_job, history, list_jobs
@@ -161,8 +162,9 @@ def _expected(workspace: Workspace, scratch: Path, ids: list[str]) -> dict[int, 
     return found
 
 
-def test_jobs_survive_random_kills(filled: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    workspace = prepare(filled, monkeypatch)
+def test_jobs_survive_random_kills(filled_and: FilledAnd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    no_own_workers(monkeypatch)
+    workspace = filled_and(task_adapters)
     ids = kill_at_random(
         workspace, lambda seed: submit_training(workspace, _STEPS, seed=seed), kills=4, seed=1, slow="0.05"
     )

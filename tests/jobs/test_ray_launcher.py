@@ -11,14 +11,16 @@ from typing import Any
 import pandas as pd
 import psutil
 import pytest
+from built import FilledAnd
 from jobs_running import (
     Started,
     adapter_bytes,
     job_lines,
     job_processes,
-    prepare,
+    no_own_workers,
     start_worker,
     submit_training,
+    task_adapters,
     wait_for,
 )
 
@@ -37,8 +39,9 @@ pytestmark = pytest.mark.timeout(900)  # may wait for another one's Ray
 
 
 @pytest.fixture
-def ready(filled: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    return prepare(filled, monkeypatch)
+def ready(filled_and: FilledAnd, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    no_own_workers(monkeypatch)
+    return filled_and(task_adapters)
 
 
 @pytest.fixture

@@ -12,8 +12,19 @@ from pathlib import Path
 
 import psutil
 import pytest
+from built import FilledAnd
 from helpers import worker_pids
-from jobs_running import FAST, Started, adapter_bytes, job_lines, prepare, start_worker, submit_training, wait_for
+from jobs_running import (
+    FAST,
+    Started,
+    adapter_bytes,
+    job_lines,
+    no_own_workers,
+    start_worker,
+    submit_training,
+    task_adapters,
+    wait_for,
+)
 
 from muscle_core.compat.config import CompatConfig
 from muscle_core.errors import ConfigError, JobError, ModelError
@@ -35,9 +46,10 @@ from muscle_core.store import Workspace, get_version, list_runs, list_versions
 
 
 @pytest.fixture
-def ready(filled: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+def ready(filled_and: FilledAnd, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Two task adapters; submissions do not start a worker by themselves."""
-    return prepare(filled, monkeypatch)
+    no_own_workers(monkeypatch)
+    return filled_and(task_adapters)
 
 
 @pytest.fixture

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from helpers import FAST
+from built import FilledAnd, evaluated_pair
 
-from muscle_core.actions.evaluation.evaluate import evaluate
-from muscle_core.actions.training.train import train_task
-from muscle_core.compat.config import TaskConfig
 from muscle_core.store import Workspace
 
 
 @pytest.fixture
-def pair(filled: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """Two evaluated task versions; no worker takes the jobs away."""
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No worker takes the jobs away."""
     import streamlit as st
 
     st.cache_resource.clear()
@@ -25,7 +22,9 @@ def pair(filled: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
         "ui.worker",
     ):
         monkeypatch.setattr(f"muscle_core.{module}.ensure_worker", lambda workspace: None)
-    for role in ("old", "new"):
-        train_task(filled, f"task-{role}", role, "choice", TaskConfig(**FAST), role=role)
-        evaluate(filled, f"task-{role}", "choice")
-    return filled
+
+
+@pytest.fixture
+def pair(no_worker: None, filled_and: FilledAnd) -> Workspace:
+    """Two evaluated task versions; no worker takes the jobs away."""
+    return filled_and(evaluated_pair)

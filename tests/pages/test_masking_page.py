@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from built import FilledAnd, evaluated_pair
 from helpers import FAST, save_random_adapter
 from streamlit.testing.v1 import AppTest
 
@@ -21,12 +22,16 @@ from muscle_core.store import Workspace
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def trained(pair: Workspace) -> Workspace:
+def _trained(workspace: Workspace) -> None:
+    evaluated_pair(workspace)
     for options in ({}, {"strategy": "always_old"}):
-        version = train_compat(pair, "task-old", "task-new", "choice", CompatConfig(**FAST, **options))
-        evaluate(pair, version.name, "choice")
-    return pair
+        version = train_compat(workspace, "task-old", "task-new", "choice", CompatConfig(**FAST, **options))
+        evaluate(workspace, version.name, "choice")
+
+
+@pytest.fixture
+def trained(no_worker: None, filled_and: FilledAnd) -> Workspace:
+    return filled_and(_trained)
 
 
 def opened(**query: str) -> AppTest:

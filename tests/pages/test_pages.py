@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from built import FilledAnd, evaluated_pair
 from helpers import FAST
 from streamlit.testing.v1 import AppTest
 
 from muscle_core.actions.evaluation.evaluate import evaluate
-from muscle_core.actions.training.train import train_compat, train_task
-from muscle_core.compat.config import CompatConfig, TaskConfig
+from muscle_core.actions.training.train import train_compat
+from muscle_core.compat.config import CompatConfig
 from muscle_core.store import Workspace, get_dataset, get_version
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,15 +33,16 @@ def _fresh_caches() -> None:
     st.cache_resource.clear()
 
 
+def _small(workspace: Workspace) -> None:
+    evaluated_pair(workspace)
+    version = train_compat(workspace, "task-old", "task-new", "choice", CompatConfig(**FAST))
+    evaluate(workspace, version.name, "choice")
+
+
 @pytest.fixture
-def small(filled: Workspace) -> Workspace:
+def small(filled_and: FilledAnd) -> Workspace:
     """Two evaluated task versions and one evaluated compatibility adapter."""
-    for role in ("old", "new"):
-        train_task(filled, f"task-{role}", role, "choice", TaskConfig(**FAST), role=role)
-        evaluate(filled, f"task-{role}", "choice")
-    version = train_compat(filled, "task-old", "task-new", "choice", CompatConfig(**FAST))
-    evaluate(filled, version.name, "choice")
-    return filled
+    return filled_and(_small)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -22,15 +22,18 @@ ROOT = Path(__file__).resolve().parents[2]
 _SLOW = "MUSCLE_TEST_STEP_SECONDS"
 
 
-def prepare(workspace: Any, monkeypatch: Any) -> Any:
-    """Task adapters on both bases; submissions start no worker."""
+def no_own_workers(monkeypatch: Any) -> None:
+    """Submissions start no worker."""
+    monkeypatch.setattr("muscle_core.actions.background.submit.ensure_worker", lambda workspace: None)
+
+
+def task_adapters(workspace: Any) -> None:
+    """Task adapters on both bases."""
     from muscle_core.actions.training.train import train_task
     from muscle_core.compat.config import TaskConfig
 
-    monkeypatch.setattr("muscle_core.actions.background.submit.ensure_worker", lambda workspace: None)
     for role in ("old", "new"):
         train_task(workspace, f"task-{role}", role, "choice", TaskConfig(steps=2, **FAST), role=role)
-    return workspace
 
 
 def submit_training(workspace: Any, steps: int, **options: Any) -> str:

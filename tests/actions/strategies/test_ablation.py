@@ -6,6 +6,7 @@ import fcntl
 import json
 
 import pytest
+from built import FilledAnd
 
 from muscle_core.actions.background.run_job import run_job
 from muscle_core.actions.evaluation.evaluate import evaluate
@@ -26,14 +27,17 @@ PAIR = ("task-old", "task-new", "choice")
 CONFIG = CompatConfig(**FAST)
 
 
+def _trained(workspace: Workspace) -> None:
+    for role in ("old", "new"):
+        train_task(workspace, f"task-{role}", role, "choice", TaskConfig(**FAST), role=role)
+
+
 @pytest.fixture
-def trained(filled: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+def trained(filled_and: FilledAnd, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Task adapters on both bases; no worker takes the jobs away."""
     monkeypatch.setattr("muscle_core.actions.strategies.ablation.ensure_worker", lambda workspace: None)
     monkeypatch.setattr("muscle_core.actions.background.submit.ensure_worker", lambda workspace: None)
-    for role in ("old", "new"):
-        train_task(filled, f"task-{role}", role, "choice", TaskConfig(**FAST), role=role)
-    return filled
+    return filled_and(_trained)
 
 
 def compat_runs(workspace: Workspace) -> list[tuple[str | None, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from built import FilledAnd
 
 from muscle_core.actions.evaluation.evaluate import evaluate
 from muscle_core.actions.training.differences import (
@@ -22,15 +23,18 @@ from muscle_core.store import Workspace
 FAST = {"steps": 2, "batch_size": 4, "warmup_steps": 0, "lora_rank": 2, "lora_alpha": 4}
 
 
-@pytest.fixture
-def trained(filled: Workspace) -> Workspace:
+def _trained(workspace: Workspace) -> None:
     for role in ("old", "new"):
-        train_task(filled, f"task-{role}", role, "choice", TaskConfig(**FAST), role=role)
-        evaluate(filled, f"task-{role}", "choice")
+        train_task(workspace, f"task-{role}", role, "choice", TaskConfig(**FAST), role=role)
+        evaluate(workspace, f"task-{role}", "choice")
     for options in ({"learning_rate": 0.5, "steps": 6}, {"strategy": "always_old", "seed": 3}):
-        version = train_compat(filled, "task-old", "task-new", "choice", CompatConfig(**{**FAST, **options}))
-        evaluate(filled, version.name, "choice")
-    return filled
+        version = train_compat(workspace, "task-old", "task-new", "choice", CompatConfig(**{**FAST, **options}))
+        evaluate(workspace, version.name, "choice")
+
+
+@pytest.fixture
+def trained(filled_and: FilledAnd) -> Workspace:
+    return filled_and(_trained)
 
 
 def test_what_differs_is_named_and_nothing_else(trained: Workspace) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from built import FilledAnd
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,11 +49,14 @@ MEASURED = {
 }
 
 
-@pytest.fixture
-def pair(filled: Workspace) -> Workspace:
+def _pair(workspace: Workspace) -> None:
     for role in ("old", "new"):
-        train_task(filled, f"task-{role}", role, "choice", TaskConfig(**FAST), role=role)
-    return filled
+        train_task(workspace, f"task-{role}", role, "choice", TaskConfig(**FAST), role=role)
+
+
+@pytest.fixture
+def pair(filled_and: FilledAnd) -> Workspace:
+    return filled_and(_pair)
 
 
 def of(workspace: Workspace, **options: object):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from built import FilledAnd
 
 from muscle_core.actions.evaluation.evaluate import evaluate
 from muscle_core.actions.imports.outputs import import_predictions
@@ -24,13 +25,16 @@ from muscle_core.store import Workspace, get_dataset, get_version, list_training
 FAST = {"steps": 3, "batch_size": 4, "warmup_steps": 0, "lora_rank": 2, "lora_alpha": 4}
 
 
-@pytest.fixture
-def trained(filled: Workspace) -> Workspace:
-    """Task adapters on both bases, evaluated."""
+def _trained(workspace: Workspace) -> None:
     for role in ("old", "new"):
-        train_task(filled, f"task-{role}", role, "choice", TaskConfig(**FAST), role=role)
-        evaluate(filled, f"task-{role}", "choice")
-    return filled
+        train_task(workspace, f"task-{role}", role, "choice", TaskConfig(**FAST), role=role)
+        evaluate(workspace, f"task-{role}", "choice")
+
+
+@pytest.fixture
+def trained(filled_and: FilledAnd) -> Workspace:
+    """Task adapters on both bases, evaluated."""
+    return filled_and(_trained)
 
 
 def test_a_task_adapter_becomes_a_version_with_its_lineage(trained: Workspace) -> None:
