@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _DRAFTS = "_review_drafts"  # what was chosen and not saved yet, by sample
 _SAID = "_review_said"
+_NAME = "_review_name"
 _VERDICT_KEYS = dict(zip(VERDICTS, "QWEU", strict=True))
 _SEVERITY_KEYS = dict(zip(SEVERITIES, "LMH", strict=True))
 _MOST_KEYS = 9
@@ -42,12 +43,20 @@ def show(state: Review, identity: str, following: str | None, sample_key: str) -
         sample_key: where the session keeps which sample is shown.
     """
     if not state.reviewer:
-        st.info(words.TYPE_YOUR_NAME, icon=":material/badge:")
+        with st.container(border=True):
+            st.text_input(
+                words.YOUR_NAME, key=_NAME, placeholder=words.REVIEWER_HINT, help=words.REVIEWER_HELP, on_change=_named
+            )
         return
     if _SAID in st.session_state:
         st.success(st.session_state.pop(_SAID), icon=":material/check_circle:")
     st.fragment(_form)(state, identity, following, sample_key)
     _others(state, identity)
+
+
+def _named() -> None:
+    """A name typed where the form will stand is that of the sidebar."""
+    st.session_state["reviewer"] = st.session_state[_NAME]
 
 
 def _form(state: Review, identity: str, following: str | None, sample_key: str) -> None:

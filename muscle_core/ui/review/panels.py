@@ -21,6 +21,7 @@ from muscle_core.ui import data
 from muscle_core.ui.frame import errors_shown, plain, wrapping_columns
 from muscle_core.ui.numbers import counts, percent
 from muscle_core.ui.review import words
+from muscle_core.ui.row_choice import LINES_HEIGHT, MODE, chosen_row, fitting
 from muscle_core.ui.url import publish, rerun, restore
 
 if TYPE_CHECKING:
@@ -59,27 +60,26 @@ def _queue(state: Review, shown: Positions, sample_key: str) -> None:
     view = state.queue.frame(shown[(page - 1) * PAGE_SIZE : page * PAGE_SIZE])
     ids = list(view["sample_id"])
     chosen = state.chosen
-    inputs = [
-        text[: data.PREVIEW_CHARACTERS]
-        for text in data.inputs(state.workspace, chosen.dataset, chosen.split, ids, gap="")
-    ]
+    inputs = data.inputs(state.workspace, chosen.dataset, chosen.split, ids, gap="")
     table = view[["state", "sample_id", "assigned", "verdict", "cause", "severity"]].fillna("").copy()
-    table.insert(2, "input", inputs)
+    table.insert(2, "input", fitting(pd.Series(list(inputs), dtype=object), words.QUEUE_COLUMNS["input"][1]).tolist())
     # The ids are part of the key: a selection is a position, and must not survive another view.
     key = f"review_table_{hash((state.chosen.old.id, state.chosen.new.id, *ids))}"
+    now = st.session_state.get(sample_key)
 
     def open_row() -> None:
-        rows = st.session_state[key].selection.rows
-        if rows and rows[0] < len(ids):
-            st.session_state[sample_key] = ids[rows[0]]
+        row = chosen_row(st.session_state[key].selection, len(ids), ids.index(now) if now in ids else None)
+        if row is not None:
+            st.session_state[sample_key] = ids[row]
 
     st.dataframe(
         table,
         key=key,
         on_select=open_row,
-        selection_mode="single-row",
+        selection_mode=MODE,
         hide_index=True,
         height="content",
+        row_height=LINES_HEIGHT,
         alt=words.QUEUE_ALT,
         column_config={
             name: st.column_config.TextColumn(label, width=width)

@@ -12,7 +12,7 @@ NOT_COMPARED = "This sample is in both runs, but not in the comparison."
 PREVIOUS, NEXT, NEXT_UNREVIEWED = "Previous", "Next", "Next unreviewed"
 
 # The form.
-TYPE_YOUR_NAME = "Type your name under Reviewer in the sidebar to review this sample."
+YOUR_NAME = "Your name, to review this sample"
 VERDICT, SEVERITY, NOTE = "Verdict", "Severity", "Note"
 SEVERITY_HELP = "How bad it is for the user."
 NOTE_HINT = "what a colleague should know"
@@ -35,11 +35,11 @@ NONE_LEFT_ABOVE = "No sample is left by the filters above."
 QUEUE_ALT = "Samples of the queue with the state of their review"
 QUEUE_COLUMNS = {
     "state": ("Review", 90),
-    "sample_id": ("Sample", 140),
-    "input": ("Input", 380),
+    "sample_id": ("Sample", 130),
+    "input": ("Input", 280),
     "assigned": ("Assigned to", 110),
     "verdict": ("Verdict", 120),
-    "cause": ("Cause", 140),
+    "cause": ("Cause", 120),
     "severity": ("Severity", 70),
 }
 SHARE_COLUMNS = ("", "samples", "share", "interval")
@@ -157,7 +157,7 @@ def said(reviewer: str, words: str, is_stale: bool) -> str:
 
 def queue_line(shown: int, total: int, what: str) -> str:
     """Above the table of the queue."""
-    return f"{shown:,} of {total:,} {what}. Tick a row to open its sample."
+    return f"{shown:,} of {total:,} {what}. Click a row to open its sample."
 
 
 def none_reviewed(what: str) -> str:
