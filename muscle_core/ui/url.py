@@ -84,6 +84,16 @@ def drop(*keys: str) -> None:
         _set(key, None)
 
 
+def hold(keys: Iterable[str]) -> None:
+    """Let the widgets win over the URL, before they are restored; in a run that one of them has started.
+
+    The browser sends its URL along with every click. Where two come fast, the second one's is still that of before the
+    first, and would undo it as the back button does.
+    """
+    for key in keys:
+        _set(key, _written().get(key))
+
+
 def offer(key: str, text: str) -> None:
     """Put a parameter into the URL as a link would; its widget takes it over when it is drawn."""
     _set(key, text)

@@ -81,7 +81,7 @@ def labels(app: AppTest) -> set[str]:
     return {button.label for button in app.button} - {"Start training"}
 
 
-_OF_THE_FORM = ("More options", "Advanced", "The same as a command or a recipe")
+_OF_THE_FORM = ("More options", "Advanced", "Where these figures come from", "The same as a command or a recipe")
 
 
 def folded(app: AppTest) -> list[str]:
