@@ -31,6 +31,7 @@ from serving import browser, served
 
 GOAL = 2.0
 MOST_BYTES = 1_000_000
+_BUSY = " **The machine did other work meanwhile: the seconds are too long, and single ratios chance.**"
 Measured = dict[str, dict[str, list[float]]]  # values by page and number of samples
 
 
@@ -136,7 +137,7 @@ def markdown(result: dict[str, Any]) -> str:
         f"{result['date']}, {where['cpu']}, {where['cores']} cores, commit {where['commit'][:12]}"
         f"{' with changes' if where['uncommitted_changes'] else ''}. Load of the machine before the start: "
         f"{where['load_before']:.1f}, at the end: {where['load_after']:.1f}. It took {result['seconds'] / 60:.0f} "
-        "minutes.",
+        "minutes." + (_BUSY if where["load_before"] > 1 else ""),
         "",
         f"Multiple choice, two versions and an adapter. First view: from asking for the page, in a fresh browser, to "
         f"its content being drawn. **Warm**: the server has shown the page to another session before "
