@@ -2,14 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import pandas as pd
+import streamlit as st
 
 MODE: Final[list[Literal["single-row", "single-cell"]]] = ["single-row", "single-cell"]
 LINES_HEIGHT = 66  # pixels of a row; above 64 the browser breaks texts into lines, and three fit
 _LINES = 3
 _PADDING, _CHARACTER = 16, 7.5  # pixels at both sides of a cell, and of a character of usual text on average
+
+
+def pick_row(
+    shown: pd.DataFrame, ids: Sequence[str], state: str, stem: str, *, none: str | None = "", **options: Any
+) -> None:
+    """Draw a table of which one row is open; the session keeps its id.
+
+    What was opened elsewhere (a button, the URL) is ticked here too.
+
+    Args:
+        shown: the rows as they are shown.
+        ids: of the rows, in their order.
+        state: key of the session under which the id of the open row is kept.
+        stem: of the table's key. A selection is a position: whatever changes the rows must change the stem.
+        none: what is kept where no row is open.
+        options: passed on to `st.dataframe`.
+    """
+    places: dict[str | None, int] = {one: place for place, one in enumerate(ids)}
+    open_row = places.get(st.session_state.get(state))
+    count = f"_times_{state}"
+    times = st.session_state.setdefault(count, 0)
+    drawn = st.session_state.get(f"{stem}_{times}")
+    if drawn is not None and chosen_row(drawn.selection, len(ids), open_row) != open_row:
+        # A selection cannot be changed from here: the table is made anew, with the row ticked.
+        times += 1
+        st.session_state[count] = times
+    key = f"{stem}_{times}"
+
+    def remember() -> None:
+        row = chosen_row(st.session_state[key].selection, len(ids), open_row)
+        st.session_state[state] = none if row is None else ids[row]
+
+    st.dataframe(
+        shown,
+        key=key,
+        on_select=remember,
+        selection_mode=MODE,
+        selection_default=None if open_row is None else {"selection": {"rows": [open_row]}},
+        hide_index=True,
+        **options,
+    )
 
 
 def chosen_row(selection: Any, rows: int, before: int | None = None) -> int | None:

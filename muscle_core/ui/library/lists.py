@@ -14,12 +14,12 @@ import streamlit as st
 
 from muscle_core.ui.frame import plain
 from muscle_core.ui.library import inspect_words as words
+from muscle_core.ui.row_choice import pick_row
 from muscle_core.ui.url import parameters, publish, restore
 from muscle_core.ui.wrapped_table import wrapped_table
 
 MOST_ROWS = 10  # a longer table scrolls inside itself
 _ROW_PIXELS = 35  # of a table; named, so that its place is kept until it is drawn
-_TIMES = "_times_table_of_"
 TIME = "%Y-%m-%d %H:%M UTC"
 
 
@@ -70,29 +70,12 @@ def pick_table(
     if not rows:
         st.info(words.NOTHING_FOUND, icon=":material/info:")
         return
-    picked = st.session_state.get(kind.key)
-    # A selection is a position: filters are part of the key, so that it does not survive them, and what was picked
-    # elsewhere (the select box, the URL) makes the table anew with that row ticked.
-    times = st.session_state.setdefault(f"{_TIMES}{kind.key}", 0)
-    stem = f"{kind.key}_table_{hash((state, tuple(ids)))}"
-    key = f"{stem}_{times}"
-    drawn = st.session_state.get(key)
-    ticked = None if drawn is None else next((ids[row] for row in drawn.selection.rows if row < len(ids)), None)
-    if drawn is not None and ticked != (picked if picked in ids else None):
-        st.session_state[f"{_TIMES}{kind.key}"] = times + 1
-        key = f"{stem}_{times + 1}"
-
-    def remember() -> None:
-        chosen = st.session_state[key].selection.rows
-        st.session_state[kind.key] = ids[chosen[0]] if chosen and chosen[0] < len(ids) else None
-
-    st.dataframe(
+    pick_row(
         pd.DataFrame(rows),
-        key=key,
-        on_select=remember,
-        selection_mode="single-row",
-        selection_default={"selection": {"rows": [ids.index(picked)]}} if picked in ids else None,
-        hide_index=True,
+        ids,
+        kind.key,
+        f"{kind.key}_table_{hash((state, tuple(ids)))}",
+        none=None,
         height=_ROW_PIXELS * (min(len(rows), MOST_ROWS) + 1) + 3,
         alt=alt,
         placeholder=words.NO_VALUE,

@@ -21,13 +21,13 @@ from muscle_core.ui import data
 from muscle_core.ui.frame import errors_shown, plain, wrapping_columns
 from muscle_core.ui.numbers import counts, percent
 from muscle_core.ui.review import words
-from muscle_core.ui.row_choice import LINES_HEIGHT, MODE, chosen_row, fitting
+from muscle_core.ui.row_choice import LINES_HEIGHT, fitting, pick_row
 from muscle_core.ui.url import publish, rerun, restore
 
 if TYPE_CHECKING:
     from muscle_core.ui.review.queue import Review
 
-PAGE_SIZE = 25
+PAGE_SIZE = 10
 _PAGE = "review_page"
 _SAID = "_review_panel_said"
 
@@ -63,21 +63,13 @@ def _queue(state: Review, shown: Positions, sample_key: str) -> None:
     inputs = data.inputs(state.workspace, chosen.dataset, chosen.split, ids, gap="")
     table = view[["state", "sample_id", "assigned", "verdict", "cause", "severity"]].fillna("").copy()
     table.insert(2, "input", fitting(pd.Series(list(inputs), dtype=object), words.QUEUE_COLUMNS["input"][1]).tolist())
-    # The ids are part of the key: a selection is a position, and must not survive another view.
-    key = f"review_table_{hash((state.chosen.old.id, state.chosen.new.id, *ids))}"
-    now = st.session_state.get(sample_key)
-
-    def open_row() -> None:
-        row = chosen_row(st.session_state[key].selection, len(ids), ids.index(now) if now in ids else None)
-        if row is not None:
-            st.session_state[sample_key] = ids[row]
-
-    st.dataframe(
+    names = (state.chosen.old.id, state.chosen.new.id, *ids)
+    pick_row(
         table,
-        key=key,
-        on_select=open_row,
-        selection_mode=MODE,
-        hide_index=True,
+        ids,
+        sample_key,
+        f"review_table_{hash(names)}",
+        none=st.session_state.get(sample_key),
         height="content",
         row_height=LINES_HEIGHT,
         alt=words.QUEUE_ALT,

@@ -20,7 +20,7 @@ from muscle_core.store import Workspace
 from muscle_core.ui import data
 from muscle_core.ui.frame import plain, wrapping_columns
 from muscle_core.ui.picks import Picks
-from muscle_core.ui.row_choice import LINES_HEIGHT, MODE, chosen_row, fitting
+from muscle_core.ui.row_choice import LINES_HEIGHT, fitting, pick_row
 from muscle_core.ui.samples import filters, words
 from muscle_core.ui.samples.link import FILTERS
 from muscle_core.ui.url import forget, publish, restore
@@ -28,7 +28,6 @@ from muscle_core.ui.url import forget, publish, restore
 SAMPLE_KEY = "sample"
 PAGE_SIZES = (10, 25, 50, 100)  # few at first, so that the sample below is in sight
 _LAST = "_last_view_of_samples"
-_TIMES = "_times_table_of_samples"
 
 
 def show(workspace: Workspace, chosen: Picks, samples: ComparedSamples) -> ViewOfSamples:
@@ -105,30 +104,12 @@ def _table(chosen: Picks, samples: ComparedSamples, view: ViewOfSamples, page: i
     widths = _widths(chosen.dataset.task_kind)
     shown = _readable(samples.page(numbers), widths)
     ids = list(shown["sample_id"])
-    sample = st.session_state[SAMPLE_KEY]
-    # A selection is a position. Filters, order and page are part of the key, so that it does not survive them; and a
-    # sample that was chosen elsewhere (the buttons below, the URL) makes the table anew with that row ticked.
-    facts = (*samples.run_ids, state, page, size)
-    times = st.session_state.setdefault(_TIMES, 0)
-    key = f"samples_table_{hash(facts)}_{times}"
-    drawn = st.session_state.get(key)
-    open_row = ids.index(sample) if sample in ids else None
-    row = None if drawn is None else chosen_row(drawn.selection, len(ids), open_row)
-    if drawn is not None and row != open_row:
-        st.session_state[_TIMES] = times + 1
-        key = f"samples_table_{hash(facts)}_{times + 1}"
-
-    def remember() -> None:
-        row = chosen_row(st.session_state[key].selection, len(ids), open_row)
-        st.session_state[SAMPLE_KEY] = "" if row is None else ids[row]
-
-    st.dataframe(
+    stem = f"samples_table_{hash((*samples.run_ids, state, page, size))}"
+    pick_row(
         shown,
-        key=key,
-        on_select=remember,
-        selection_mode=MODE,
-        selection_default=None if open_row is None else {"selection": {"rows": [open_row]}},
-        hide_index=True,
+        ids,
+        SAMPLE_KEY,
+        stem,
         height="content",
         row_height=LINES_HEIGHT,
         alt=words.TABLE_ALT,

@@ -13,12 +13,12 @@ from muscle_core.store import Workspace
 from muscle_core.ui.frame import errors_shown, plain
 from muscle_core.ui.numbers import SCORE_NAMES, duration
 from muscle_core.ui.picks import Picks
+from muscle_core.ui.row_choice import pick_row
 from muscle_core.ui.training import one_training, reads
 from muscle_core.ui.training import trainings_words as words
 from muscle_core.ui.url import follow, publish, restore
 
 TRAINING_KEY = "training"
-_TIMES = "_times_table_of_trainings"
 _MOST_ROWS = 10  # a longer table scrolls inside itself
 _ROW_PIXELS = 35
 
@@ -80,32 +80,15 @@ def _frame(trainings: Sequence[TrainedVariant], outcomes: Sequence[Outcome]) -> 
 
 
 def _table(keys: list[str], shown: pd.DataFrame) -> None:
-    picked = st.session_state[TRAINING_KEY]
-    # A selection is a position, which the next training moves, so that the trainings are part of the key. One that was
-    # picked elsewhere (the URL) makes the table anew with that row ticked.
-    times = st.session_state.setdefault(_TIMES, 0)
-    key = f"trainings_{hash(tuple(keys))}_{times}"
-    drawn = st.session_state.get(key)
-    ticked = None if drawn is None else next((keys[row] for row in drawn.selection.rows if row < len(keys)), "")
-    if drawn is not None and ticked != picked:
-        st.session_state[_TIMES] = times + 1
-        key = f"trainings_{hash(tuple(keys))}_{times + 1}"
-
-    def remember() -> None:
-        rows = st.session_state[key].selection.rows
-        st.session_state[TRAINING_KEY] = keys[rows[0]] if rows and rows[0] < len(keys) else ""
-
-    st.dataframe(
+    pick_row(
         shown,
-        key=key,
-        on_select=remember,
-        selection_mode="single-row",
-        selection_default={"selection": {"rows": [keys.index(picked)]}} if picked else None,
-        hide_index=True,
+        keys,
+        TRAINING_KEY,
+        f"trainings_{hash(tuple(keys))}",
         height="content" if len(shown) <= _MOST_ROWS else (_MOST_ROWS + 1) * _ROW_PIXELS,
         alt=words.FINISHED_ALT,
         column_config={
-            words.STRATEGY: st.column_config.TextColumn(pinned=True, width=150),
+            words.STRATEGY: st.column_config.TextColumn(width=150),
             words.SEED: st.column_config.NumberColumn(width=50),
             words.STEPS: st.column_config.NumberColumn(format="localized", width=55),
             words.START_FROM: st.column_config.TextColumn(width=75),

@@ -36,7 +36,7 @@ def finished_note(count: int, split: str, old: str) -> str:
     """What the list shows; names are safe."""
     return (
         f"{count:,} training{'s' if count != 1 else ''}, newest first. NFR is against {old}, both figures on split "
-        f"{split}, with 95 % intervals. Tick a row for its curves, settings and log."
+        f"{split}, with 95 % intervals. Click a row for its curves, settings and log."
     )
 
 
