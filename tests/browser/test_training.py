@@ -92,7 +92,7 @@ def test_form_command_time_left_and_comparison(own_home: Path, page: Any, tmp_pa
         expect(page.get_by_text(re.compile(r"training: [\d,]+ of 3,000 · about .* left"))).to_be_visible(
             timeout=120_000
         )
-        expect(page.get_by_text(re.compile(r"step [\d,]+ of 3,000: loss"))).to_be_visible(timeout=30_000)
+        expect(page.get_by_text(re.compile(r"step [\d,]+ of 3,000: loss"))).to_be_visible(timeout=90_000)
         page.get_by_role("button", name="Cancel this job").click()
         expect(page.get_by_text(re.compile("Cancelled: the training of"))).to_be_visible(timeout=60_000)
         expect(page.get_by_role("button", name="Resume this job")).to_be_visible()
@@ -103,20 +103,22 @@ def test_form_command_time_left_and_comparison(own_home: Path, page: Any, tmp_pa
         table.scroll_into_view_if_needed()
         box = table.bounding_box()
         page.mouse.click(box["x"] + 17, box["y"] + 52)
-        expect(page).to_have_url(re.compile(r"training=[0-9a-f]{8}"))
-        expect(page.locator(".st-key-one_training").get_by_text("demo-choice-v2-always_old-s0")).to_be_visible()
-        expect(page.get_by_text(re.compile(r"^All 20 steps, as they were"))).to_be_visible()
+        expect(page).to_have_url(re.compile(r"training=[0-9a-f]{8}"), timeout=30_000)
+        expect(page.get_by_role("strong").filter(has_text="demo-choice-v2-always_old-s0")).to_be_visible(timeout=30_000)
+        expect(page.get_by_text(re.compile(r"^All 20 steps, as they were"))).to_be_visible(timeout=30_000)
         page.go_back()
-        expect(page).to_have_url(before)
-        expect(page.get_by_text(re.compile(r"^All 20 steps, as they were"))).to_have_count(0)
-        expect(page.get_by_text(re.compile(r"^Loss, last step: first \d\.\d{4}, second \d\.\d{4}\."))).to_be_visible()
+        expect(page).to_have_url(before, timeout=30_000)
+        expect(page.get_by_text(re.compile(r"^All 20 steps, as they were"))).to_have_count(0, timeout=30_000)
+        expect(page.get_by_text(re.compile(r"^Loss, last step: first \d\.\d{4}, second \d\.\d{4}\."))).to_be_visible(
+            timeout=30_000
+        )
         # Two trainings: differences only, then all, in the address.
         expect(page.get_by_text(re.compile(r"^\d+ of \d+ settings differ\.$"))).to_be_visible()
         settings = page.get_by_test_id("stTable").filter(has_text="learning_rate")
         expect(settings).to_contain_text("0.0002")
         expect(settings).not_to_contain_text("torch")
         page.get_by_text("all settings", exact=True).click()
-        expect(page).to_have_url(re.compile("settings=all"))
-        expect(page.get_by_test_id("stTable").filter(has_text="torch")).to_be_visible()
+        expect(page).to_have_url(re.compile("settings=all"), timeout=30_000)
+        expect(page.get_by_test_id("stTable").filter(has_text="torch")).to_be_visible(timeout=30_000)
         expect(page.get_by_test_id("stException")).to_have_count(0)
         page.goto("about:blank")  # a page that is still open would miss the server that ends here
