@@ -89,7 +89,7 @@ def route() -> None:
     if pending is not None:
         page, parameters = pending
         st.switch_page(PAGES[page].file, query_params=parameters)
-    with one_step():
+    with one_step(current.title):
         current.run()
 
 

@@ -12,6 +12,29 @@ from serving import settled
 pytestmark = pytest.mark.browser
 
 
+def test_a_click_that_comes_before_the_address_is_written_undoes_nothing(demo_url: str, page: Any) -> None:
+    def stands(address: str) -> None:
+        expect(page).to_have_url(re.compile(address), timeout=30_000)
+        settled(page)
+
+    pair = "dataset=demo-choice&old=demo-choice-v1&new=demo-choice-v2"
+    page.goto(f"{demo_url}/samples?{pair}&quadrant=Q4&sort=surest")
+    stands("quadrant=Q4")
+    # The address is kept as it is, as if the second click came before what the first one writes.
+    page.evaluate("() => { window.kept = history.pushState; history.pushState = () => {} }")
+    page.get_by_text(re.compile(r"^Q2 positive flips")).first.click()
+    expect(page.get_by_role("button", name="Remove filter: quadrant: Q2 positive flips")).to_be_visible()
+    settled(page)
+    assert "quadrant=Q4" in page.url
+    page.evaluate("() => { history.pushState = window.kept }")
+    page.get_by_role("button", name="Next page").click()
+    stands("quadrant=Q2.*sort=surest.*page=2")
+    expect(page.get_by_role("button", name="Remove filter: quadrant: Q2 positive flips")).to_be_visible()
+    page.go_back()
+    stands("quadrant=Q4")
+    expect(page.get_by_role("button", name="Remove filter: quadrant: Q4 negative flips")).to_be_visible()
+
+
 def test_every_click_is_one_step_and_back_undoes_them_one_by_one(demo_url: str, page: Any) -> None:
     seen: list[tuple[str, str]] = []
 

@@ -13,8 +13,8 @@ from muscle_core.store import Workspace
 from muscle_core.ui.frame import errors_shown, plain, wrapping_columns
 from muscle_core.ui.training import before_words as words
 from muscle_core.ui.training.expected import looked_at
-from muscle_core.ui.training.fields import touch
 from muscle_core.ui.training.form import JOB_KEY
+from muscle_core.ui.url import clicked
 
 _MARKS = {OK: "✓", NOTE: "○"}
 _LEAST_HEIGHT = 280  # of the panel, so that what is below keeps its place
@@ -26,7 +26,7 @@ def show(workspace: Workspace, request: CompatRequest) -> None:
         st.html(f"<style>.st-key-preflight {{ min-height: {_LEAST_HEIGHT}px; }}</style>")
         st.markdown(f"**{words.PREFLIGHT}**")
         above = st.container()
-        if st.button(words.START, type="primary", icon=":material/play_arrow:", width="stretch", on_click=touch):
+        if st.button(words.START, type="primary", icon=":material/play_arrow:", width="stretch", on_click=clicked):
             _submit(workspace, request)
         with errors_shown():  # after the press, which is under way from then on
             found = looked_at(workspace, request)

@@ -14,7 +14,6 @@ from muscle_core.ui.training import form_words as words
 from muscle_core.ui.url import parameters, publish, restore
 
 _MOST = 10_000_000
-TOUCHED = "_training_form_touched"
 _SWITCH = {"yes": True, "no": False}
 _LONGEST_SHOWN = 40  # characters of a value that cannot be used
 
@@ -168,16 +167,11 @@ def text_of(value: Any) -> str:
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
-def touch() -> None:
-    """Note that the run that begins was started by the form; see `muscle_core.ui.url.hold`."""
-    st.session_state[TOUCHED] = True
-
-
 def draw(place: DeltaGenerator, field: Field, preset: CompatConfig, *, disabled: bool = False) -> None:
     """Draw a field, whose value is restored already."""
     usual = field.usual(preset)
     if isinstance(usual, bool):
-        place.checkbox(field.label, key=field.key, help=field.help, disabled=disabled, on_change=touch)
+        place.checkbox(field.label, key=field.key, help=field.help, disabled=disabled)
     elif isinstance(usual, str):
         place.selectbox(
             field.label,
@@ -185,7 +179,6 @@ def draw(place: DeltaGenerator, field: Field, preset: CompatConfig, *, disabled:
             key=field.key,
             help=field.help,
             disabled=disabled,
-            on_change=touch,
             format_func=words.choice,
         )
     elif isinstance(usual, int):
@@ -196,7 +189,6 @@ def draw(place: DeltaGenerator, field: Field, preset: CompatConfig, *, disabled:
             key=field.key,
             help=field.help,
             disabled=disabled,
-            on_change=touch,
         )
     else:
         place.number_input(
@@ -208,5 +200,4 @@ def draw(place: DeltaGenerator, field: Field, preset: CompatConfig, *, disabled:
             key=field.key,
             help=field.help,
             disabled=disabled,
-            on_change=touch,
         )

@@ -18,7 +18,7 @@ from muscle_core.ui.frame import plain, wrapping_columns
 from muscle_core.ui.picks import Picks
 from muscle_core.ui.training import fields
 from muscle_core.ui.training import form_words as words
-from muscle_core.ui.url import follow, forget, hold, publish
+from muscle_core.ui.url import follow, forget, parameters, publish, started_by_widget
 
 JOB_KEY = "job"
 _PRESET, _STRATEGY, _SPLIT = "preset", "strategy", "train_split"  # URL parameters
@@ -46,7 +46,6 @@ def show(chosen: Picks, above: DeltaGenerator) -> CompatRequest | None:
         required=True,
         wrap=True,
         help=words.PRESET_HELP,
-        on_change=fields.touch,
     )
     st.caption(plain(words.preset_says(st.session_state[_PRESET], one.config)))
     if one.from_scratch:
@@ -54,15 +53,12 @@ def show(chosen: Picks, above: DeltaGenerator) -> CompatRequest | None:
     if one.without_validation:
         st.caption(words.NO_VALIDATION)
     left, right = wrapping_columns([3, 2], least=200, key="training_what")
-    strategy = left.selectbox(
-        words.STRATEGY, list(STRATEGIES), key=_STRATEGY, help=words.STRATEGY_HELP, on_change=fields.touch
-    )
+    strategy = left.selectbox(words.STRATEGY, list(STRATEGIES), key=_STRATEGY, help=words.STRATEGY_HELP)
     train_split = right.selectbox(
         words.TRAIN_SPLIT,
         list(chosen.dataset.splits),
         key=_SPLIT,
         format_func=lambda split: words.split_option(split, chosen.dataset.splits[split]),
-        on_change=fields.touch,
     )
     st.caption(words.strategy_meaning(plain(strategy), plain(STRATEGIES[strategy])))
     _row(fields.FIRST, one.config, "options_first", (4, 3, 3))
@@ -97,14 +93,11 @@ def _restored(chosen: Picks) -> tuple[list[str], Fitted]:
     Options are those of a preset for a pair of versions. Where the user picks others of these, they start anew; where
     a link or the back button does, the URL says them.
     """
-    touched = st.session_state.pop(fields.TOUCHED, False)
-    if touched:
-        hold(KEYS)
-    else:
-        follow(KEYS, (_PRESET,))
+    touched = started_by_widget()
+    follow(KEYS, (_PRESET,))
     drawn_pair, drawn_preset = st.session_state.get(_DRAWN, (None, None))
     pair = {"dataset": chosen.dataset.name, "old": chosen.old.name, "new": chosen.new.name}
-    browser = st.query_params  # until the end of this run, what the browser shows
+    browser = parameters()
     linked = not touched and _PRESET in browser and all(browser.get(name) == value for name, value in pair.items())
     if drawn_pair not in (None, pair):
         _start_anew(_OPTIONS, linked)
@@ -125,7 +118,7 @@ def _restored(chosen: Picks) -> tuple[list[str], Fitted]:
 
 def _start_anew(keys: Iterable[str], linked: bool) -> None:
     """Let values be the preset's, except for those that a link names."""
-    forget(*(key for key in keys if not linked or key not in st.query_params))
+    forget(*(key for key in keys if not linked or key not in parameters()))
 
 
 def _tell(wrong: list[str]) -> None:
