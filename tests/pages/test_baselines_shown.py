@@ -41,10 +41,15 @@ def test_masking_library_and_training_cope_with_them(filled: Workspace, tiny_bas
             assert list(table["seed"][1:]) == ["–", "–"]
         if page == "library":
             versions = app.dataframe[0].value.set_index("name")
-            assert versions.loc["old-task-new-ensemble", "base"] == "– (two versions)"
+            assert versions.loc["old-task-new-ensemble", "made by"] == "two versions together"
             app.segmented_control(key="tab").set_value("trainings").run()
             [row] = app.dataframe[0].value.to_dict("records")
-            assert (row["kind"], row["last loss"], row["dataset"]) == ("interpolation", "–", "choice (–)")
+            assert (row["made by"], row["last loss"], row["dataset"], row["time"]) == (
+                "interpolation",
+                "–",
+                "choice",
+                "–",
+            )
             app.segmented_control(key="tab").set_value("runs").run()
             offered = next(box for box in app.selectbox if box.label == "Model version").options
             assert "old-task-new-ensemble" not in offered

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from muscle_core.actions.library.inventory import Origin
+from muscle_core.metrics.text import percent
 
 # Lists.
 SEARCH = "Search"
@@ -31,7 +32,7 @@ NAME, ROLE_COLUMN, MADE, PARENT, EVALUATED = "name", "role", "made by", "parent"
 RIGHT, COUNTS, INTERVAL, SCORE = "right", "counts", "95 % interval", "score"
 TASK_KIND, SPLITS, VERSIONS, ADDED = "task kind", "splits", "versions evaluated", "added"
 VERSION, RESULT, DATASET_COLUMN, SPLIT, ORIGIN, WHEN = "version", "result", "dataset", "split", "origin", "made"
-TRAINED, SEED, STEPS, LOSS, TIME = "trained for", "seed", "steps", "last loss", "time"
+TRAINED, SEED, STEPS, LOSS, TIME = "made by", "seed", "steps", "last loss", "time"
 EVALUATED_HELP = "On how many datasets it was evaluated."
 ID, INPUT, CHOICES, GOLD = "id", "input", "choices", "right answer"
 
@@ -84,7 +85,7 @@ NEXT_TO = {"parent": "Parent", "child": "Followed by", "replica": "Replicas of t
 def made_by(origin: Origin, strategy: str | None, share: float | None = None) -> str:
     """What made a version."""
     if origin == "mix":
-        return "mix" if share is None else f"mix, {share:.0%} of the second"
+        return "mix" if share is None else f"mix, {percent(share, 0)} of the second"
     return _MADE.get(origin) or strategy or origin
 
 

@@ -71,7 +71,7 @@ def _row(held: Inventory, training: TrainingRun) -> dict[str, Any]:
         words.SEED: training.seed if training.kind != INTERPOLATION else None,
         words.LOSS: f"{summary['loss']:.4f}" if "loss" in summary else "–",
         words.STEPS: summary.get("steps"),
-        words.TIME: duration(summary["seconds"]),
+        words.TIME: duration(summary["seconds"]) if training.kind != INTERPOLATION else "–",
         words.DATASET_COLUMN: held.datasets[training.dataset_id].name,
         words.WHEN: training.created_at.strftime(TIME),
     }

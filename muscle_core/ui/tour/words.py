@@ -81,7 +81,7 @@ def why(causes: tuple[tuple[str, int], ...], broken: int) -> str:
 def worst_slice(label: str, flips: int, n: int, share: str, rest: str, p: str, tested: int) -> str:
     """Step 3, second part."""
     return (
-        f"Most broke in one part, {label}: {flips:,} of {n:,} (**{share}**), against {rest} of all others ({p}, "
+        f"Most broke where {label}: {flips:,} of {n:,} (**{share}**), against {rest} of all others ({p}, "
         f"corrected for {tested:,} slices)."
     )
 

@@ -175,7 +175,7 @@ def test_the_real_llama_update(matrix: dict[str, pd.DataFrame]) -> None:
     assert comparison.mcnemar_p == pytest.approx(3.966e-6, rel=1e-3)
     judged = judge(comparison)
     assert judged.word == NO_FLOOR
-    assert "6.60 % of the inputs (87 of 1,319; 95 % interval 5.38–8.07 %)" in judged.sentence
+    assert "6.6 % of the inputs (87 of 1,319; 95 % interval 5.4–8.1 %)" in judged.sentence
     borrowed = judge(comparison, noise_floor([{name: matrix[name] for name in HOSTS}], borrowed=True))
     assert borrowed.word == REGRESSION
     assert "borrowed" in borrowed.sentence
