@@ -83,7 +83,7 @@ def test_a_training_outlives_the_tab_and_a_killed_server(
         for what in ("submitted", "started"):
             expect(page.get_by_role("cell", name=what, exact=True)).to_be_visible()
         expect(page.get_by_text("Trained and evaluated", exact=False)).to_be_visible(timeout=LONG)
-        expect(page.get_by_role("button", name=re.compile("Cancel|Resume"))).to_have_count(0)
+        expect(page.get_by_role("button", name=re.compile("Cancel|Resume"))).to_have_count(0, timeout=30_000)
         expect(page.get_by_test_id("stException")).to_have_count(0)
         page.goto("about:blank")
 
