@@ -7,7 +7,7 @@
 # make bench-growth  cost and memory of our evaluation by number of rows
 # make bench-history  the pairwise NFR matrix of many versions against one bare NumPy pass (half a minute)
 # make bench-compare  comparing two stored runs of a million samples against reading them (about 2 minutes)
-# make bench-pages  the first view of every page over a million samples against a thousand, in Chromium (about 6 minutes)
+# make bench-pages  the first view of every page over a million samples against a thousand, in Chromium (about 8 minutes)
 # make bench-sessions  20 browser sessions at once for three minutes: errors, figures, latency, memory
 # make screenshots  pictures of every page for the documentation (docs/images)
 # make logs  the real lm-eval and Inspect logs that the tests of imports read
