@@ -48,7 +48,7 @@ figures.next_steps()
 left, middle, right, _ = wrapping_columns([1, 1, 1, 1], least=180, key="report_downloads")
 left.download_button(
     words.ALL_FIGURES,
-    json.dumps(
+    lambda: json.dumps(
         {
             **comparison.to_dict(),
             "judgement": judged.as_dict(),

@@ -232,7 +232,7 @@ def _export(state: Review) -> None:
     file = f"allow-{name.removeprefix('reviews-')}.txt"
     row.download_button(
         words.allow_button(len(allowed)),
-        "".join(f"{one}\n" for one in allowed),
+        lambda: "".join(f"{one}\n" for one in allowed),
         file_name=file,
         mime="text/plain",
         icon=":material/download:",

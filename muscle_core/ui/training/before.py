@@ -112,7 +112,7 @@ def show_elsewhere(request: CompatRequest) -> None:
             st.code(text, language=None, wrap_lines=True)
             st.download_button(
                 words.RECIPE_DOWNLOAD,
-                text,
+                lambda: text,  # made on the click: a file that the next run takes away is an error in the browser
                 file_name="recipe.yaml",
                 mime="application/yaml",
                 icon=":material/download:",
