@@ -63,7 +63,7 @@ def test_every_page_shows_the_demo(page: str, demo_home: Path, monkeypatch: pyte
         assert not app.error, said(app)
         # Something to look at or to fill in, beside the sidebar's picks.
         assert app.metric or app.dataframe or app.table or app.number_input or app.get("plotly_chart")
-        # A file that is there before the click is gone with the next run, which a browser that asks for it late reports.
+        # A file that is there before the click is gone with the next run: an error in a browser that asks for it late.
         assert not [one.proto.label for one in app.get("download_button") if one.proto.url]
 
 
