@@ -12,9 +12,6 @@ from helpers import end_workers
 from playwright.sync_api import expect
 from serving import served, settled
 
-from muscle_core.jobs import list_jobs
-from muscle_core.store import Workspace
-
 pytestmark = pytest.mark.browser
 CHOICE = "dataset=demo-choice&old=demo-choice-v1&new=demo-choice-v2"
 
@@ -24,6 +21,7 @@ def own_home(demo_home: Path, tmp_path: Path):
     """A copy of the demo with two short trainings in it; its workers end with it."""
     from muscle_core.actions.training.train import train_compat
     from muscle_core.compat.config import CompatConfig
+    from muscle_core.store import Workspace
 
     home = tmp_path / "workspace"
     shutil.copytree(demo_home, home)
@@ -70,38 +68,6 @@ def test_the_form_is_in_the_address_and_back_undoes_a_change(demo_url: str, page
     page.go_back()
     expect(rate).to_have_value("0.002")
     expect(page.get_by_role("spinbutton", name="Seed", exact=True)).to_have_value("3")
-
-
-def test_changes_and_start_count_that_come_before_the_address_is_written(
-    demo_home: Path, page: Any, tmp_path: Path
-) -> None:
-    def change(label: str, value: str) -> None:
-        box = page.get_by_role("spinbutton", name=label, exact=True)
-        box.fill(value)
-        box.press("Enter")
-        expect(command).to_contain_text(f"{label.lower()}" + (" " if label == "Seed" else "=") + value)
-        settled(page)
-
-    home = tmp_path / "workspace"
-    shutil.copytree(demo_home, home)
-    with served(home, tmp_path / "app.log") as url:
-        page.goto(f"{url}/training?{CHOICE}&preset=quick&steps=50&seed=3")
-        settled(page)
-        page.get_by_text("The same as a command or a recipe").click()
-        command = page.get_by_test_id("stCode").filter(has_text="python -m muscle_core train compat").first
-        # The address stays as it is, as if each click came before what the one before writes.
-        page.evaluate("() => { history.pushState = () => {} }")
-        change("Steps", "7")
-        change("Seed", "6")
-        expect(command).to_contain_text("steps=7")
-        assert "steps=50" in page.url
-        page.get_by_role("button", name="Start training").click()
-        expect(page.get_by_text(re.compile("training: .*7|Trained and evaluated")).first).to_be_visible(timeout=60_000)
-    workspace = Workspace.open(home)
-    [job] = [job for job in list_jobs(workspace) if job.kind == "train_compat"]
-    workspace.close()
-    end_workers(home)
-    assert (job.payload["options"]["steps"], job.payload["options"]["seed"]) == (7, 6)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -138,3 +139,42 @@ def violations(page: Any) -> list[tuple[Any, ...]]:
         if violation["impact"] in ("serious", "critical")
         for node in violation["nodes"]
     ]
+
+
+class HeldMessages:
+    """Keeps what the server sends from a page for a while, so that a click comes before the page knows of the last one.
+
+    Args:
+        page: opened afterwards.
+    """
+
+    def __init__(self, page: Any) -> None:
+        self._page, self._holding = page, False
+        self._held: list[tuple[Any, Any]] = []
+        page.route_web_socket(re.compile("_stcore/stream"), self._route)
+
+    def _route(self, line: Any) -> None:
+        def pass_on(message: Any) -> None:
+            if self._holding:
+                self._held.append((line, message))
+            else:
+                line.send(message)
+
+        line.connect_to_server().on_message(pass_on)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold what comes within; what was held is passed on at the end."""
+        self._holding = True
+        yield
+        self._holding = False
+        for line, message in self._held:
+            line.send(message)
+        self._held.clear()
+
+    def answered(self) -> None:
+        """Wait until the server has sent all that it has to say to the last click."""
+        before = -1
+        while len(self._held) != before or before == 0:
+            before = len(self._held)
+            self._page.wait_for_timeout(1500)
